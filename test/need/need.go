@@ -9,8 +9,17 @@ import (
 	"testing"
 )
 
-// Program returns the path of the first of the named programs that is installed, looking in PATH and
-// in the system administration folders. Without one the test skips, or fails in CI.
+// Cache is the folder that .ci/setup fills: bin/ with programs built by `go install`, npm/ with npm
+// packages, trixie/ with a Debian 13 root. The environment MAILPLAN_CACHE overrides its place.
+func Cache() string {
+	if dir := os.Getenv("MAILPLAN_CACHE"); dir != "" {
+		return dir
+	}
+	return "/var/cache/mailplan"
+}
+
+// Program returns the path of the first of the named programs that is installed, looking in PATH, in
+// the system administration folders and in the cache. Without one the test skips, or fails in CI.
 func Program(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -20,6 +29,24 @@ func Program(t testing.TB, names ...string) string {
 	}
 	Missing(t, "program "+names[0])
 	return ""
+}
+
+// Root ends the test where it does not run as root, which mount namespaces need.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Missing(t, "the right to mount (run as root)")
+	}
+}
+
+// Trixie returns the Debian 13 root that .ci/setup makes. Without it the test skips, or fails in CI.
+func Trixie(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(Cache(), "trixie")
+	if _, err := os.Stat(filepath.Join(dir, "usr/bin/doveconf")); err != nil {
+		Missing(t, "the Debian 13 root "+dir)
+	}
+	return dir
 }
 
 // Missing ends the test because what is not there: a skip on a laptop, a failure in CI.
@@ -35,7 +62,9 @@ func find(name string) (string, bool) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, true
 	}
-	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/dovecot", "/usr/lib/postfix/sbin"} {
+	dirs := []string{filepath.Join(Cache(), "bin"),
+		"/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/lib/dovecot", "/usr/lib/postfix/sbin"}
+	for _, dir := range dirs {
 		path := filepath.Join(dir, name)
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return path, true
