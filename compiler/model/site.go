@@ -1,0 +1,109 @@
+// Package model is the typed form of a valid site: plain data, complete (every default and every derived
+// value filled in) and ordered, so that whoever reads it need not know CUE and gets the same answer every time.
+// It imports nothing of mailplan. The CUE definitions in schema/ say what each field means; names are the same.
+package model
+
+// Site is one declared mail system. All slices are sorted by their name.
+type Site struct {
+	Name       string     `json:"name"`
+	Host       Host       `json:"host"`
+	Tailnet    *Tailnet   `json:"tailnet,omitempty"`
+	Relay      Relay      `json:"relay"`
+	Edge       Edge       `json:"edge"`
+	Domains    []Domain   `json:"-"`
+	Backup     Backup     `json:"backup"`
+	Containers Containers `json:"containers"`
+	Secrets    Secrets    `json:"secrets"`
+	Monitoring Monitoring `json:"monitoring"`
+}
+
+// SecretRef names a value of the secrets file. The value itself never is in a model.
+type SecretRef struct {
+	Secret string `json:"secret"`
+}
+
+// Host is the machine that runs the stack.
+type Host struct {
+	Connect  string  `json:"connect"`
+	Root     string  `json:"root"`
+	Storage  Storage `json:"storage"`
+	CPUs     float64 `json:"cpus,omitempty"`
+	Memory   Memory  `json:"memory,omitempty"`
+	Timezone string  `json:"timezone"`
+	TLS      TLS     `json:"tls"`
+}
+
+// Storage are folders on the host. Devices names the disk below a mount point.
+type Storage struct {
+	Fast    string            `json:"fast"`
+	Bulk    string            `json:"bulk"`
+	Devices map[string]string `json:"devices,omitempty"`
+}
+
+// TLS is the certificate of the client-facing mail services; Names is never empty in a complete model.
+type TLS struct {
+	Source    string   `json:"source"`
+	Names     []string `json:"names,omitempty"`
+	Email     string   `json:"email,omitempty"`
+	Directory string   `json:"directory"`
+}
+
+// Tailnet is the private network of the mail clients.
+type Tailnet struct {
+	Address     string    `json:"address"`
+	Hostname    string    `json:"hostname"`
+	Name        string    `json:"name"`
+	Tags        []string  `json:"tags"`
+	Clients     []string  `json:"clients"`
+	Admins      []string  `json:"admins"`
+	Mode        string    `json:"mode"`
+	KeyWarnDays int       `json:"keyWarnDays"`
+	OAuth       SecretRef `json:"oauth"`
+}
+
+// Relay is the smarthost for outbound mail.
+type Relay struct {
+	Provider           string    `json:"provider"`
+	Host               string    `json:"host"`
+	Port               int       `json:"port"`
+	Username           string    `json:"username"`
+	Password           SecretRef `json:"password"`
+	TLS                string    `json:"tls"`
+	MaxMessageMiB      int       `json:"maxMessageMiB"`
+	RatePerUserPerHour int       `json:"ratePerUserPerHour"`
+}
+
+// Secrets is the declared part of the inventory; model.Inventory joins it with what the site needs.
+type Secrets struct {
+	File       string                `json:"file"`
+	Recipients []string              `json:"recipients"`
+	WarnDays   int                   `json:"warnDays"`
+	Overdue    string                `json:"overdue"`
+	Names      map[string]SecretRule `json:"names,omitempty"`
+}
+
+// SecretRule is a rotation period of one secret; RotateDays 0 means the kind's own.
+type SecretRule struct {
+	RotateDays int    `json:"rotateDays,omitempty"`
+	Rotated    string `json:"rotated,omitempty"`
+}
+
+// Monitoring says what is watched; all log times are in days.
+type Monitoring struct {
+	Logs struct {
+		ContainerDays int `json:"containerDays"`
+		BackupDays    int `json:"backupDays"`
+		SyncDays      int `json:"syncDays"`
+		ScanDays      int `json:"scanDays"`
+	} `json:"logs"`
+	Metrics struct {
+		Port    int    `json:"port"`
+		Address string `json:"address,omitempty"`
+	} `json:"metrics"`
+	Alerts struct {
+		Webhook *SecretRef `json:"webhook,omitempty"`
+		Email   string     `json:"email,omitempty"`
+	} `json:"alerts"`
+	ProbeMinutes        int `json:"probeMinutes"`
+	CertificateWarnDays int `json:"certificateWarnDays"`
+}
