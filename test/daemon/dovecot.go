@@ -1,0 +1,37 @@
+package daemon
+
+import "testing"
+
+// dovecotCheck prints the settings that differ from Dovecot's own, compiles every sieve script, then
+// starts and stops the server: only a start looks at users, sockets, certificates and plugins.
+const dovecotCheck = `
+mkdir -p /run/dovecot
+doveconf -n
+find /etc/dovecot -name '*.sieve' | while read -r script; do sievec "$script" /tmp/compiled >&2; done
+dovecot >&2
+for i in 1 2 3 4 5 6 7 8 9 10; do doveadm service status >/dev/null 2>&1 && break; sleep 0.1; done
+doveadm service status >/dev/null
+doveadm stop
+`
+
+// Dovecot23 checks dir as /etc/dovecot of a dovecot/dovecot:2.3 image with Debian 12's Dovecot, which
+// must start with it. It returns what `doveconf -n` prints.
+func Dovecot23(t testing.TB, dir string, files ...File) (string, error) {
+	t.Helper()
+	return dovecot(t, NewHostRoot(t), dir, files)
+}
+
+// Dovecot24 is [Dovecot23] for the 2.4 images, with Debian 13's Dovecot 2.4.1.
+func Dovecot24(t testing.TB, dir string, files ...File) (string, error) {
+	t.Helper()
+	return dovecot(t, NewTrixieRoot(t), dir, files)
+}
+
+func dovecot(t testing.TB, r *Root, dir string, files []File) (string, error) {
+	t.Helper()
+	r.Mount(dir, "/etc/dovecot")
+	r.Add(files...)
+	r.User("vmail", 1000)
+	result := r.Script(dovecotCheck)
+	return result.Stdout, result.refused("Killed with signal 15") // how stop ends it
+}
