@@ -12,6 +12,7 @@ type Routes struct {
 }
 
 type routeDomain struct {
+	path       string // in the site
 	active     bool
 	subaddress bool
 	users      map[string]*User
@@ -42,6 +43,7 @@ func NewRoutes(s *Site) *Routes {
 	for i := range s.Domains {
 		d := &s.Domains[i]
 		rd := &routeDomain{
+			path:       d.Path(),
 			active:     d.State == Active,
 			subaddress: d.Subaddress,
 			users:      make(map[string]*User, len(d.Users)),
@@ -92,10 +94,10 @@ func (w *walk) step(address string) {
 	case d == nil:
 		w.outside(address)
 	case !d.active:
-		w.hop("retired", address, domainPath(domain)+".state")
+		w.hop("retired", address, d.path+".state")
 		w.route.Refused = "domain retired"
 	case w.seen[address]:
-		w.hop("loop", address, domainPath(domain)+".aliases."+Label(localpart))
+		w.hop("loop", address, d.path+".aliases."+Label(localpart))
 		w.route.Refused = "alias loop"
 	default:
 		w.seen[address] = true
@@ -119,13 +121,13 @@ func (w *walk) local(d *routeDomain, localpart, domain string) {
 		return
 	}
 	if base, detail, ok := strings.Cut(localpart, "+"); ok && d.subaddress && d.has(base) {
-		w.hop("subaddress", base+"@"+domain, domainPath(domain)+".subaddress")
+		w.hop("subaddress", base+"@"+domain, d.path+".subaddress")
 		w.route.Detail = detail
 		w.step(base + "@" + domain)
 		return
 	}
 	if d.catchAll != "" {
-		w.hop("catchAll", d.catchAll, domainPath(domain)+".catchAll")
+		w.hop("catchAll", d.catchAll, d.path+".catchAll")
 		w.step(d.catchAll)
 		return
 	}
@@ -136,7 +138,7 @@ func (w *walk) local(d *routeDomain, localpart, domain string) {
 
 func (w *walk) exact(d *routeDomain, localpart, domain string) bool {
 	if u := d.users[localpart]; u != nil {
-		path := domainPath(domain) + ".users." + Label(localpart)
+		path := d.path + ".users." + Label(localpart)
 		if !u.Receives() {
 			w.hop("retired", u.Address(), path+".state")
 			w.route.Refused = "user " + string(u.State)
@@ -147,7 +149,7 @@ func (w *walk) exact(d *routeDomain, localpart, domain string) bool {
 		return true
 	}
 	if a := d.aliases[localpart]; a != nil {
-		w.hop("alias", a.Address(), domainPath(domain)+".aliases."+Label(localpart))
+		w.hop("alias", a.Address(), d.path+".aliases."+Label(localpart))
 		for _, target := range a.Targets {
 			w.step(target)
 		}
@@ -163,5 +165,3 @@ func (w *walk) hop(kind, address, path string) {
 func (d *routeDomain) has(localpart string) bool {
 	return d.users[localpart] != nil || d.aliases[localpart] != nil
 }
-
-func domainPath(name string) string { return "domains." + Label(name) }

@@ -8,7 +8,7 @@ import (
 
 // complaint finds what a program grumbles about although it goes on: an unused or obsolete setting is
 // as wrong in generated configuration as an unknown one.
-var complaint = regexp.MustCompile(`(?im)^.*\b(warning|error|fatal|obsolete|deprecated|emerg|panic)\b.*$`)
+var complaint = regexp.MustCompile(`(?im)^.*\b(warn|warning|error|fatal|obsolete|deprecated|emerg|panic)\b.*$`)
 
 // refused returns the program's own words if it failed or complained, else nil. A complaint that
 // matches one of the harmless texts does not count.
