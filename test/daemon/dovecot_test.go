@@ -7,6 +7,7 @@ import (
 )
 
 func TestDovecot(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		dir   string
 		check func(testing.TB, string, ...daemon.File) (string, error)
@@ -17,6 +18,7 @@ func TestDovecot(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.dir, func(t *testing.T) {
+			t.Parallel()
 			files := daemon.TLS(t, "/etc/dovecot/ssl/tls.crt", "/etc/dovecot/ssl/tls.key")
 			accepts(t, tt.shown)(tt.check(t, tt.dir, files...))
 

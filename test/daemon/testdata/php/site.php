@@ -1,0 +1,2 @@
+<?php
+$config["use_https"] = true;

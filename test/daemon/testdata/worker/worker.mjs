@@ -1,0 +1,1 @@
+export default { async email(message) { message.setReject("unknown"); } };
