@@ -1,0 +1,122 @@
+// Package schema says what a site may declare, in CUE, and loads sites: a folder (or a Git tree) of CUE and
+// data files becomes one checked value, or problems at the lines that the user wrote. The .cue files beside
+// this code are the one source: what else is known of a site here (the row checker of data files, the words
+// for a pattern, the allowed values of a field) is walked out of them. It imports only CUE and readers of
+// file formats, and knows nothing of the typed model.
+package schema
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/parser"
+)
+
+// ImportPath is how CUE packages name this schema.
+const ImportPath = "github.com/mailplan/mailplan/schema"
+
+// Files are the definitions.
+//
+//go:embed *.cue
+var Files embed.FS
+
+// compile builds the embedded definitions; broken embedded files are a fault of the program.
+func compile(ctx *cue.Context) cue.Value {
+	inst := build.NewContext().NewInstance("schema", nil)
+	for _, name := range definitionFiles() {
+		file, err := parser.ParseFile("schema/"+name, definition(name), parser.ParseComments)
+		if err != nil {
+			panic(fmt.Sprintf("embedded schema/%s: %v", name, err))
+		}
+		if err := inst.AddSyntax(file); err != nil {
+			panic(fmt.Sprintf("embedded schema/%s: %v", name, err))
+		}
+	}
+	v := ctx.BuildInstance(inst)
+	if err := v.Err(); err != nil {
+		panic(fmt.Sprintf("embedded schema: %v", err))
+	}
+	return v
+}
+
+func definitionFiles() []string {
+	names, err := fs.Glob(Files, "*.cue")
+	if err != nil {
+		panic(fmt.Sprintf("embedded schema: %v", err))
+	}
+	return names
+}
+
+func definition(name string) []byte {
+	data, err := Files.ReadFile(name)
+	if err != nil {
+		panic(fmt.Sprintf("embedded schema/%s: %v", name, err))
+	}
+	return data
+}
+
+// Vendor are the files that bind a site's package to the schema, by path below the site's folder: with
+// them plain `cue vet` and the CUE language server work on it. Load itself looks past the binding.
+func Vendor() map[string][]byte {
+	files := map[string][]byte{
+		"cue.mod/module.cue": []byte("module: \"site.example/mail\"\nlanguage: version: \"v0.17.0\"\n"),
+		"schema.cue": []byte("// Binds this package to mailplan's schema, for `cue vet` and editors; mailplan itself reads past it.\n" +
+			"package site\n\nimport \"" + ImportPath + "\"\n\nschema.#Site\n"),
+	}
+	for _, name := range definitionFiles() {
+		files[path.Join("cue.mod/pkg", ImportPath, name)] = definition(name)
+	}
+	return files
+}
+
+// unbind removes the import of the schema and the embedding of its #Site from a site's file.
+func unbind(file *ast.File) {
+	local := ""
+	for spec := range file.ImportSpecs() {
+		if spec.Path.Value == `"`+ImportPath+`"` {
+			local = "schema"
+			if spec.Name != nil {
+				local = spec.Name.Name
+			}
+		}
+	}
+	if local == "" {
+		return
+	}
+	var decls []ast.Decl
+	for _, d := range file.Decls {
+		switch x := d.(type) {
+		case *ast.EmbedDecl:
+			if sel, ok := x.Expr.(*ast.SelectorExpr); ok && isIdent(sel.X, local) {
+				continue
+			}
+		case *ast.ImportDecl:
+			x.Specs = withoutSchema(x.Specs)
+			if len(x.Specs) == 0 {
+				continue
+			}
+		}
+		decls = append(decls, d)
+	}
+	file.Decls = decls
+}
+
+func isIdent(x ast.Expr, name string) bool {
+	id, ok := x.(*ast.Ident)
+	return ok && id.Name == name
+}
+
+func withoutSchema(specs []*ast.ImportSpec) []*ast.ImportSpec {
+	var kept []*ast.ImportSpec
+	for _, spec := range specs {
+		if spec.Path.Value != `"`+ImportPath+`"` {
+			kept = append(kept, spec)
+		}
+	}
+	return kept
+}
