@@ -5,7 +5,6 @@ import "testing"
 // clamavCheck starts clamd with a database of one signature and asks it whether it lives. Freshclam
 // only shows its settings: a download is none of a configuration check.
 const clamavCheck = `
-cp -a /etc/clamav.site/. /etc/clamav/
 printf '44d88612fea8a8f36de82e1278abb02f:68:Test.EICAR\n' >/tmp/test.hdb
 database=$(sed -n 's/^DatabaseDirectory[[:space:]]*//p' /etc/clamav/clamd.conf)
 mkdir -p "${database:=/var/lib/clamav}" /run/clamav /tmp
@@ -25,13 +24,17 @@ cat /tmp/clamd.log >&2
 exit 1
 `
 
-// ClamAV checks dir, whose files lie over the stock /etc/clamav, with ClamAV 1.4: clamd must start with
-// it. It returns what clamconf shows.
+// ClamAV checks dir as /etc/clamav with ClamAV 1.4: clamd must start with it. It returns what clamconf shows.
 func ClamAV(t testing.TB, dir string, files ...File) (string, error) {
 	t.Helper()
 	r := NewTrixieRoot(t)
-	r.Mount(dir, "/etc/clamav.site")
+	r.Mount(dir, "/etc/clamav")
 	r.Add(files...)
+	return checkClamAV(r)
+}
+
+func checkClamAV(r *Root) (string, error) {
+	r.t.Helper()
 	result := r.Script(clamavCheck)
 	return result.Stdout, result.refused()
 }

@@ -17,20 +17,32 @@ doveadm service status >/dev/null
 // must start with it. It returns what `doveconf -n` prints.
 func Dovecot23(t testing.TB, dir string, files ...File) (string, error) {
 	t.Helper()
-	return dovecot(t, NewHostRoot(t), dir, files)
+	r := dovecot23Root(t)
+	r.Mount(dir, "/etc/dovecot")
+	r.Add(files...)
+	return checkDovecot(r)
 }
 
 // Dovecot24 is [Dovecot23] for the 2.4 images, with Debian 13's Dovecot 2.4.1.
 func Dovecot24(t testing.TB, dir string, files ...File) (string, error) {
 	t.Helper()
-	return dovecot(t, NewTrixieRoot(t), dir, files)
-}
-
-func dovecot(t testing.TB, r *Root, dir string, files []File) (string, error) {
-	t.Helper()
+	r := dovecot24Root(t)
 	r.Mount(dir, "/etc/dovecot")
 	r.Add(files...)
+	return checkDovecot(r)
+}
+
+func dovecot23Root(t testing.TB) *Root { return withVmail(NewHostRoot(t)) }
+func dovecot24Root(t testing.TB) *Root { return withVmail(NewTrixieRoot(t)) }
+
+func withVmail(r *Root) *Root {
+	r.t.Helper()
 	r.User("vmail", 1000)
+	return r
+}
+
+func checkDovecot(r *Root) (string, error) {
+	r.t.Helper()
 	result := r.Script(dovecotCheck)
 	return result.Stdout, result.refused()
 }

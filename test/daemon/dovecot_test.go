@@ -19,16 +19,16 @@ func TestDovecot(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.dir, func(t *testing.T) {
 			t.Parallel()
-			files := daemon.TLS(t, "/etc/dovecot/ssl/tls.crt", "/etc/dovecot/ssl/tls.key")
-			accepts(t, tt.shown)(tt.check(t, tt.dir, files...))
+			accepts(t, tt.shown)(tt.check(t, tt.dir))
 
-			refuses(t, "tls.crt")(tt.check(t, tt.dir))
+			certificate := variant(t, tt.dir, "dovecot.conf", "fullchain.pem", "chain.pem")
+			refuses(t, "/etc/mailplan/tls/chain.pem")(tt.check(t, certificate))
 			unknown := variant(t, tt.dir, "dovecot.conf", "protocols = imap", "protocol = imap")
-			refuses(t, "protocol")(tt.check(t, unknown, files...))
+			refuses(t, "protocol")(tt.check(t, unknown))
 			sieve := variant(t, tt.dir, "junk.sieve", `"Junk";`, `"Junk"`)
-			refuses(t, "junk.sieve")(tt.check(t, sieve, files...))
+			refuses(t, "junk.sieve")(tt.check(t, sieve))
 			user := variant(t, tt.dir, "dovecot.conf", "service lmtp {", "service lmtp {\n  user = nobody-here")
-			refuses(t, "nobody-here")(tt.check(t, user, files...))
+			refuses(t, "nobody-here")(tt.check(t, user))
 		})
 	}
 }

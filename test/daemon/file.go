@@ -20,8 +20,11 @@ type File struct {
 	Mode fs.FileMode
 }
 
-// Secret is a file with a value that a real apply would bring.
-func Secret(path, value string) File { return File{path, value, 0o600} }
+// Where a root has the host's certificate, as compose mounts it for Dovecot and Postfix.
+const (
+	CertPath = "/etc/mailplan/tls/fullchain.pem"
+	KeyPath  = "/etc/mailplan/tls/privkey.pem"
+)
 
 // TLS returns a self-signed certificate and its key as the files a server is told to use.
 func TLS(t testing.TB, certPath, keyPath string, names ...string) []File {
@@ -29,9 +32,6 @@ func TLS(t testing.TB, certPath, keyPath string, names ...string) []File {
 	cert, key, err := selfSigned(names)
 	if err != nil {
 		t.Fatalf("make a certificate for %v: %v", names, err)
-	}
-	if certPath == keyPath {
-		return []File{{certPath, key + cert, 0o600}}
 	}
 	return []File{{certPath, cert, 0o644}, {keyPath, key, 0o600}}
 }

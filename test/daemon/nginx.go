@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 )
@@ -16,19 +15,30 @@ http {
 }
 `
 
-// Nginx checks dir with `nginx -t`: as /etc/nginx if it holds a nginx.conf, else as /etc/nginx/conf.d of
-// the nginx image.
+// Nginx checks dir with `nginx -t`: its nginx.conf, if any, and its conf.d, or dir itself as conf.d, in
+// /etc/nginx of the nginx image. It returns the whole configuration.
 func Nginx(t testing.TB, dir string, files ...File) (string, error) {
+	t.Helper()
+	r := nginxRoot(t)
+	if exists(filepath.Join(dir, "nginx.conf")) || exists(filepath.Join(dir, "conf.d")) {
+		r.Overlay(dir, "/etc/nginx")
+	} else {
+		r.Mount(dir, "/etc/nginx/conf.d")
+	}
+	r.Add(files...)
+	return checkNginx(r)
+}
+
+func nginxRoot(t testing.TB) *Root {
 	t.Helper()
 	r := NewTrixieRoot(t)
 	r.User("nginx", 101)
-	if _, err := os.Stat(filepath.Join(dir, "nginx.conf")); err == nil {
-		r.Mount(dir, "/etc/nginx.site")
-	} else {
-		r.Mount(dir, "/etc/nginx.site/conf.d")
-		r.Write("/etc/nginx/nginx.conf", nginxMain, 0o644)
-	}
-	r.Add(files...)
-	result := r.Script("cp -a /etc/nginx.site/. /etc/nginx/; nginx -q -t; nginx -T -q")
-	return result.Stdout, result.refused("[warn] could not build optimal")
+	r.Write("/etc/nginx/nginx.conf", nginxMain, 0o644)
+	return r
+}
+
+func checkNginx(r *Root) (string, error) {
+	r.t.Helper()
+	result := r.Script("nginx -q -t; nginx -q -T")
+	return result.Stdout, result.refused()
 }

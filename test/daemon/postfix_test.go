@@ -9,12 +9,11 @@ import (
 func TestPostfix(t *testing.T) {
 	t.Parallel()
 	const dir = "testdata/postfix"
-	files := daemon.TLS(t, "/etc/ssl/mail.pem", "/etc/ssl/mail.pem")
-	accepts(t, "myhostname = mail.example.com")(daemon.Postfix(t, dir, files...))
+	accepts(t, "myhostname = mail.example.com")(daemon.Postfix(t, dir))
 	unused := variant(t, dir, "main.cf", "myhostname", "my_hostname")
-	refuses(t, "unused parameter: my_hostname")(daemon.Postfix(t, unused, files...))
+	refuses(t, "unused parameter: my_hostname")(daemon.Postfix(t, unused))
 	service := variant(t, dir, "master.cf", "- smtpd", "- smtpd-typo")
-	refuses(t, "smtpd-typo")(daemon.Postfix(t, service, files...))
+	refuses(t, "smtpd-typo")(daemon.Postfix(t, service))
 	number := variant(t, dir, "main.cf", "compatibility_level = 3.6", "maximal_queue_lifetime = 2 days")
-	refuses(t, "maximal_queue_lifetime")(daemon.Postfix(t, number, files...))
+	refuses(t, "maximal_queue_lifetime")(daemon.Postfix(t, number))
 }

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/mailplan/mailplan/test/daemon"
@@ -9,11 +8,11 @@ import (
 
 func TestNginx(t *testing.T) {
 	t.Parallel()
-	const dir = "testdata/nginx"
+	const dir = "testdata/project/config/nginx"
 	accepts(t, "proxy_pass $roundcube")(daemon.Nginx(t, dir))
-	unknown := variant(t, dir, "default.conf", "listen", "listens")
+	unknown := variant(t, dir, "conf.d/default.conf", "listen", "listens")
 	refuses(t, `unknown directive "listens"`)(daemon.Nginx(t, unknown))
-	variable := variant(t, dir, "default.conf", "proxy_pass $roundcube", "proxy_pass $webmail")
+	variable := variant(t, dir, "conf.d/default.conf", "proxy_pass $roundcube", "proxy_pass $webmail")
 	refuses(t, `unknown "webmail" variable`)(daemon.Nginx(t, variable))
 }
 
@@ -37,10 +36,16 @@ func TestClamAV(t *testing.T) {
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
-	const dir = "testdata/redis"
-	check := func(dir string) (string, error) { return "", daemon.Redis(t, filepath.Join(dir, "redis.conf")) }
-	accepts(t, "")(check(dir))
-	refuses(t, "volatile-least")(check(variant(t, dir, "redis.conf", "volatile-lru", "volatile-least")))
+	const dir = "testdata/project/config/redis"
+	accepts(t, "")(daemon.Redis(t, dir))
+	refuses(t, "volatile-least")(daemon.Redis(t, variant(t, dir, "redis.conf", "volatile-lru", "volatile-least")))
+}
+
+func TestPHP(t *testing.T) {
+	t.Parallel()
+	const dir = "testdata/php"
+	accepts(t, "No syntax errors")(daemon.PHP(t, dir))
+	refuses(t, "syntax error")(daemon.PHP(t, variant(t, dir, "site.php", "true;", "true")))
 }
 
 func TestSources(t *testing.T) {
@@ -50,9 +55,8 @@ func TestSources(t *testing.T) {
 		dir, name      string
 		from, to, says string
 	}{
-		{daemon.PHP, "testdata/php", "site.php", "true;", "true", "syntax error"},
-		{daemon.JavaScript, "testdata/worker", "worker.mjs", "};", "", "SyntaxError"},
-		{daemon.Terraform, "testdata/terraform", "main.tf", "  bucket", "bucket", "main.tf"},
+		{daemon.JavaScript, "testdata/project/edge", "worker/worker.mjs", "};", "", "SyntaxError"},
+		{daemon.Terraform, "testdata/project/terraform", "main.tf", "  bucket", "bucket", "main.tf"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,10 +69,12 @@ func TestSources(t *testing.T) {
 	}
 }
 
+func TestProject(t *testing.T) { daemon.Project(t, "testdata/project") }
+
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	const dir, name = "testdata/compose", "docker-compose.yml"
+	const dir, name = "testdata/project", "docker-compose.yml"
 	accepts(t, "image: redis:8")(daemon.Compose(t, dir))
-	refuses(t, "memory_limit")(daemon.Compose(t, variant(t, dir, name, "mem_limit", "memory_limit")))
+	refuses(t, "tempfs")(daemon.Compose(t, variant(t, dir, name, "tmpfs", "tempfs")))
 	refuses(t, "UNSET")(daemon.Compose(t, variant(t, dir, name, "${REDIS_VERSION:?}", "$UNSET")))
 }

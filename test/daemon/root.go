@@ -52,6 +52,7 @@ func newRoot(t testing.TB, lower string) *Root {
 	need.Program(t, "unshare")
 	r := &Root{t: t, lower: lower, stage: t.TempDir(),
 		env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/root"}}
+	r.Add(TLS(t, CertPath, KeyPath)...)
 	r.Write("/etc/hosts", "127.0.0.1 localhost\n", 0o644)
 	r.Write("/etc/resolv.conf", "nameserver 127.0.0.1\n", 0o644)
 	return r
@@ -62,10 +63,36 @@ func newRoot(t testing.TB, lower string) *Root {
 func (r *Root) Mount(source, place string) {
 	r.t.Helper()
 	staged := r.next()
-	if err := copyAll(source, staged); err != nil {
+	if err := stageCopy(source, staged); err != nil {
 		r.t.Fatalf("stage %s for %s: %v", source, place, err)
 	}
 	r.lay = append(r.lay, staged, place)
+}
+
+// empty shows an empty folder at place; the root's own mounts stay.
+func (r *Root) empty(place string) {
+	r.t.Helper()
+	switch place {
+	case "/tmp", "/run", "/var/run", "/dev/shm":
+	default:
+		r.Mount(r.t.TempDir(), place)
+	}
+}
+
+// Overlay shows a copy of each file below dir at the same path below place, and leaves what else is
+// there.
+func (r *Root) Overlay(dir, place string) {
+	r.t.Helper()
+	err := eachFile(dir, func(path string) error {
+		relative, err := filepath.Rel(dir, path)
+		if err == nil {
+			r.Mount(path, filepath.Join(place, relative))
+		}
+		return err
+	})
+	if err != nil {
+		r.t.Fatalf("stage %s for %s: %v", dir, place, err)
+	}
 }
 
 // Write puts a file at place.
@@ -145,13 +172,4 @@ func (r *Root) appendTo(place, text string) {
 		r.t.Fatalf("add to %s: %v", place, err)
 	}
 	r.Write(place, string(before)+text, 0o644)
-}
-
-// copyAll copies a file, or a folder with all below it, with modes.
-func copyAll(source, target string) error {
-	out, err := exec.Command("cp", "-a", "--no-preserve=ownership", "--", source, target).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(out))
-	}
-	return nil
 }
