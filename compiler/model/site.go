@@ -30,13 +30,16 @@ type Host struct {
 	CPUs     float64 `json:"cpus,omitempty"`
 	Memory   Memory  `json:"memory,omitempty"`
 	Timezone string  `json:"timezone"`
+	Subnet   string  `json:"subnet,omitempty"` // empty means DefaultSubnet
 	TLS      TLS     `json:"tls"`
 }
 
-// Storage are folders on the host. Devices names the disk below a mount point.
+// Storage are folders on the host. BulkGB is how much the disk of Bulk holds, 0 if not declared.
+// Devices names the disk below a mount point.
 type Storage struct {
 	Fast    string            `json:"fast"`
 	Bulk    string            `json:"bulk"`
+	BulkGB  int               `json:"bulkGB,omitempty"`
 	Devices map[string]string `json:"devices,omitempty"`
 }
 
