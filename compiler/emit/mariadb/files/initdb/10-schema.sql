@@ -1,0 +1,90 @@
+-- Every statement can run again: at the first start (the image runs this folder on an empty data folder
+-- only) and at every apply. Migrations only add; each is written down in schema_migrations.
+-- Character set and collation are stated everywhere, because the server's own defaults change with 11.5.
+SET NAMES utf8mb4 COLLATE utf8mb4_bin;
+CREATE DATABASE IF NOT EXISTS mailserver CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE DATABASE IF NOT EXISTS roundcubemail CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
+USE mailserver;
+
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    id INT NOT NULL PRIMARY KEY,
+    name VARCHAR(64) NOT NULL,
+    applied_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+
+-- 1: the tables of the design, as it has them. Addresses compare byte for byte (utf8mb4_bin), so that an
+-- accented letter never matches a plain one; whoever looks one up writes it in lower case.
+CREATE TABLE IF NOT EXISTS domains (
+    id INT AUTO_INCREMENT PRIMARY KEY,
+    name VARCHAR(255) NOT NULL UNIQUE,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS users (
+    id INT AUTO_INCREMENT PRIMARY KEY,
+    email VARCHAR(255) NOT NULL UNIQUE,
+    password_hash VARCHAR(255) NOT NULL,
+    domain_id INT NOT NULL,
+    quota_mb INT DEFAULT 2048,
+    is_active BOOLEAN DEFAULT TRUE,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    FOREIGN KEY (domain_id) REFERENCES domains(id)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE TABLE IF NOT EXISTS aliases (
+    id INT AUTO_INCREMENT PRIMARY KEY,
+    source VARCHAR(255) NOT NULL,
+    destination VARCHAR(255) NOT NULL,
+    domain_id INT NOT NULL,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    FOREIGN KEY (domain_id) REFERENCES domains(id)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (1, 'tables of the design');
+
+-- 2: states. A retired or purged row receives nothing and signs in nowhere; is_active alone bars the
+-- sign-in and leaves delivery as it is.
+ALTER TABLE domains
+    ADD COLUMN IF NOT EXISTS state ENUM('active', 'retired', 'purged') NOT NULL DEFAULT 'active',
+    ADD COLUMN IF NOT EXISTS subaddress BOOLEAN NOT NULL DEFAULT TRUE;
+ALTER TABLE users
+    ADD COLUMN IF NOT EXISTS state ENUM('active', 'disabled', 'retired', 'purged') NOT NULL DEFAULT 'active',
+    ADD COLUMN IF NOT EXISTS state_since DATE NULL,
+    ADD COLUMN IF NOT EXISTS name VARCHAR(100) NOT NULL DEFAULT '',
+    ADD COLUMN IF NOT EXISTS role ENUM('user', 'domainAdmin', 'admin') NOT NULL DEFAULT 'user',
+    ADD COLUMN IF NOT EXISTS password_changed_at TIMESTAMP NULL;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (2, 'states, roles and names');
+
+-- 3: who may put which further address in From.
+CREATE TABLE IF NOT EXISTS send_as (
+    id INT AUTO_INCREMENT PRIMARY KEY,
+    user_id INT NOT NULL,
+    address VARCHAR(255) NOT NULL,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    UNIQUE KEY send_as_once (user_id, address),
+    KEY send_as_address (address),
+    CONSTRAINT send_as_user FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (3, 'further sender addresses');
+
+-- 4: what the tables of the design let through: an alias twice, upper case that no look-up finds, and a
+-- user or alias whose domain is not the one its domain_id says. The generated column and the key over
+-- both make the last one impossible.
+ALTER TABLE aliases
+    ADD UNIQUE KEY IF NOT EXISTS aliases_once (source, destination),
+    ADD KEY IF NOT EXISTS aliases_destination (destination);
+ALTER TABLE domains
+    ADD UNIQUE KEY IF NOT EXISTS domains_id_name (id, name);
+ALTER TABLE users
+    ADD COLUMN IF NOT EXISTS domain_name VARCHAR(255) AS (SUBSTRING_INDEX(email, '@', -1)) STORED;
+ALTER TABLE aliases
+    ADD COLUMN IF NOT EXISTS domain_name VARCHAR(255) AS (SUBSTRING_INDEX(source, '@', -1)) STORED;
+ALTER TABLE users
+    ADD CONSTRAINT users_domain FOREIGN KEY IF NOT EXISTS (domain_id, domain_name) REFERENCES domains(id, name);
+ALTER TABLE aliases
+    ADD CONSTRAINT aliases_domain FOREIGN KEY IF NOT EXISTS (domain_id, domain_name) REFERENCES domains(id, name);
+ALTER TABLE domains
+    ADD CONSTRAINT IF NOT EXISTS domains_name_lower CHECK (name = LOWER(name));
+ALTER TABLE users
+    ADD CONSTRAINT IF NOT EXISTS users_email_lower CHECK (email = LOWER(email) AND email LIKE '_%@_%'),
+    ADD CONSTRAINT IF NOT EXISTS users_quota CHECK (quota_mb >= 0);
+ALTER TABLE aliases
+    ADD CONSTRAINT IF NOT EXISTS aliases_source_lower CHECK (source = LOWER(source));
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (4, 'keys and checks');
