@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cloudflare/cloudflare-go/v6/dns"
+	"github.com/cloudflare/cloudflare-go/v6/email_routing"
 	"github.com/cloudflare/cloudflare-go/v6/option"
 	"github.com/cloudflare/cloudflare-go/v6/zones"
 )
@@ -49,6 +50,7 @@ type Edge struct {
 
 	dns   *dns.DNSService
 	zones *zones.ZoneService
+	email *email_routing.EmailRoutingService
 }
 
 // New returns a driver. It makes no request.
@@ -66,6 +68,7 @@ func New(c Config) *Edge {
 		account: c.AccountID, settle: c.Settle, wire: w,
 		dns:   dns.NewDNSService(opts...),
 		zones: zones.NewZoneService(opts...),
+		email: email_routing.NewEmailRoutingService(opts...),
 	}
 }
 

@@ -3,12 +3,14 @@ package edge
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +75,32 @@ func (w *wire) try(req *http.Request, next func(*http.Request) (*http.Response, 
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, nil
+}
+
+// send makes a request that the SDK has no call for, through the same pacing,
+// repeats and error handling. The path is relative to the API's root.
+func (w *wire) send(ctx context.Context, method, path string, body any) ([]byte, error) {
+	var sent []byte
+	if body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(w.cfg.BaseURL, "/")+"/"+path, bytes.NewReader(sent))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, withoutURL(err))
+	}
+	req.Header.Set("Authorization", "Bearer "+w.cfg.Token)
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := w.roundTrip(req, w.cfg.HTTPClient.Do)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(res.Body)
 }
 
 // lost is the outcome of a request whose answer never came.

@@ -14,6 +14,9 @@ type account struct {
 	ID    string     `json:"id"`
 	Name  string     `json:"name"`
 	Zones []zoneHead `json:"zones"`
+
+	Addresses []address `json:"addresses"`
+	Scripts   []script  `json:"scripts"`
 }
 
 // zoneHead is what a list of zones shows.
@@ -82,6 +85,8 @@ type zone struct {
 	Name    string   `json:"name"`
 	Plan    Plan     `json:"plan"`
 	Records []record `json:"records"`
+
+	Email emailRouting `json:"email"`
 }
 
 // AccountID returns the account's identifier, made on first use.
@@ -184,8 +189,9 @@ func (c *call) checkAccount() error {
 }
 
 // zone returns the zone named in the path.
-func (c *call) zone() (*zone, error) {
-	id := c.r.PathValue("zone")
+func (c *call) zone() (*zone, error) { return c.zoneByID(c.r.PathValue("zone")) }
+
+func (c *call) zoneByID(id string) (*zone, error) {
 	if z, ok := c.zones[id]; ok {
 		return z, nil
 	}
