@@ -1,0 +1,141 @@
+package rspamd_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mailplan/mailplan/compiler/emit/emittest"
+	"github.com/mailplan/mailplan/compiler/emit/rspamd"
+	"github.com/mailplan/mailplan/test/daemon"
+)
+
+// rspamdAlive starts Redis and Rspamd, nothing else (no clamd, no DNS).
+const rspamdAlive = `
+cp -a /etc/rspamd.site/. /etc/rspamd/
+chown -R _rspamd /etc/rspamd
+mkdir -p /var/lib/rspamd && chown _rspamd /var/lib/rspamd
+redis-server --requirepass value-of-REDIS-PASSWORD --save '' >/dev/null &
+rspamd -f -u _rspamd -g _rspamd >/tmp/rspamd.log 2>&1 &
+for i in $(seq 300); do
+	curl -s 127.0.0.1:11333/ping | grep -q pong && break
+	sleep 0.1
+done
+`
+
+// clamdAlive starts a clamd that knows one signature.
+const clamdAlive = `
+mkdir /tmp/signatures
+printf 'Test.Marker:0:*:%s\n' "$(printf MALWARE-FOR-TESTS | od -An -tx1 | tr -d ' \n')" >/tmp/signatures/test.ndb
+printf 'DatabaseDirectory /tmp/signatures\nTCPSocket 3310\nTCPAddr 127.0.0.1\nForeground yes\nUser root\n' >/tmp/clamd.conf
+clamd --config-file=/tmp/clamd.conf >/tmp/clamd.log 2>&1 &
+for i in $(seq 100); do
+	echo PING | nc -N 127.0.0.1 3310 2>/dev/null | grep -q PONG && break
+	sleep 0.1
+done
+`
+
+// scan posts a message and prints the reply on one line.
+const scan = `
+scan() { # USER FROM TEXT
+	printf 'From: %s\r\nTo: carol@elsewhere.example\r\nSubject: hello\r\nMessage-ID: <1@example.com>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n%s\r\n' "$2" "$3" |
+		curl -s -H "User: $1" -H 'IP: 100.64.0.7' -H "From: $1" -H 'Rcpt: carol@elsewhere.example' \
+			--data-binary @- 127.0.0.1:11333/checkv2 | tr -d '\n'
+	echo
+}
+`
+
+type reply struct {
+	Action    string
+	Messages  map[string]string
+	Signature any `json:"dkim-signature"`
+}
+
+// alive runs a script with calls of scan against a real Rspamd with the site's configuration.
+func alive(t *testing.T, script string) []reply {
+	t.Helper()
+	files := emittest.Emit(t, rspamd.Files, emittest.Site())
+	key := dkimKey(t)
+	dir := emittest.Layout(t, files, "config/rspamd", func(name string) string {
+		if strings.HasPrefix(name, "dkim/") {
+			return key
+		}
+		return "value-of-" + strings.ReplaceAll(name, "_", "-")
+	})
+	r := daemon.NewTrixieRoot(t)
+	r.Mount(dir, "/etc/rspamd.site")
+	r.Hosts("redis", "clamav", "fuzzy1.rspamd.com", "fuzzy2.rspamd.com")
+	result := r.Script(rspamdAlive + scan + script + "\ncat /tmp/rspamd.log >&2\n")
+	var replies []reply
+	for line := range strings.Lines(result.Stdout) {
+		var one reply
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatalf("%v: %q\n%s", err, line, result.Stderr)
+		}
+		replies = append(replies, one)
+	}
+	return replies
+}
+
+func dkimKey(t *testing.T) string {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// TestVerdict sends as several users: only one's own addresses may stand in From, and those are signed;
+// malware is refused, and while ClamAV is away nothing passes.
+func TestVerdict(t *testing.T) {
+	t.Parallel()
+	const alice, bob = "alice@example.com", "bob@example.com"
+	tests := []struct {
+		login, from, text, action, says string
+		signed                          bool
+	}{
+		{alice, alice, "ClamAV is not there yet", "soft reject", "scanned", false},
+		{alice, "Alice <alice@example.com>", "hello", "no action", "", true},
+		{alice, "alice+list@Example.com", "hello", "no action", "", true},
+		{alice, "sales@example.com", "hello", "no action", "", true},
+		{alice, "ceo@partner.example", "hello", "no action", "", false},
+		{alice, "Bob <bob@example.com>", "hello", "reject", "not an address of alice", false},
+		{alice, "alice@example.com, bob@example.com", "hello", "reject", "not an address of alice", false},
+		{bob, "sales@example.com", "hello", "reject", "not an address of bob", false},
+		{bob, "undisclosed", "hello", "reject", "one field with an address", false},
+		{bob, bob, "MALWARE-FOR-TESTS", "reject", "Malware found: Test.Marker", false},
+	}
+	var script strings.Builder
+	for i, tt := range tests {
+		fmt.Fprintf(&script, "scan '%s' '%s' '%s'\n", tt.login, tt.from, tt.text)
+		if i == 0 {
+			script.WriteString(clamdAlive)
+		}
+	}
+	replies := alive(t, script.String())
+	if len(replies) != len(tests) {
+		t.Fatalf("%d replies to %d messages", len(replies), len(tests))
+	}
+	for i, got := range replies {
+		tt := tests[i]
+		said := strings.Join(slices.Collect(maps.Values(got.Messages)), "; ")
+		if got.Action != tt.action || !strings.Contains(said, tt.says) {
+			t.Errorf("%s as %q: %s (%s), want %s that says %q", tt.login, tt.from, got.Action, said, tt.action, tt.says)
+		}
+		if got.Action == "no action" && (got.Signature != nil) != tt.signed {
+			t.Errorf("%s as %q: signature %v, want signed %v", tt.login, tt.from, got.Signature, tt.signed)
+		}
+	}
+}
