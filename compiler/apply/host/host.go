@@ -1,0 +1,210 @@
+// Package host is the plane of directories and files: it reads what lies on a host, says what a tree wants there,
+// and makes it so. It knows no service and no container; files are compared by content, mode and owner.
+// Whatever it did not write itself it leaves alone: an inventory on the host lists what is ours.
+package host
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Kinds of objects on this plane.
+const (
+	KindDirectory = "directory"
+	KindFile      = "file"
+)
+
+// Host is one host's file system. Prefix is put before every path ("" for the real root, a folder in a sandbox).
+// Owners keeps who owns what; Secrets resolves secret marks.
+type Host struct {
+	Prefix  string
+	Root    string // host.root of the site: where the project lives
+	Owners  Owners
+	Secrets func(name string) (string, error)
+}
+
+// value is what is compared and applied. Content is a digest: of the filled file, keyed where secrets are in it.
+type value struct {
+	Mode    string `json:"mode"`
+	UID     int    `json:"uid"`
+	GID     int    `json:"gid"`
+	Content string `json:"content,omitempty"`
+}
+
+// Directory is one the stack needs. Its content is not ours.
+type Directory struct {
+	Path string
+	Mode fs.FileMode
+	UID  int
+	GID  int
+	From string
+}
+
+// Desired says what the tree and the directories want of the host.
+func (h *Host) Desired(tree model.Tree, dirs []Directory) ([]plan.Object, error) {
+	objects := make([]plan.Object, 0, len(tree.Files)+len(dirs))
+	for _, d := range dirs {
+		objects = append(objects, object(KindDirectory, d.Path, value{Mode: mode(d.Mode), UID: d.UID, GID: d.GID}, d.From))
+	}
+	var missing []error
+	for _, f := range tree.Files {
+		content, err := h.fill(f)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		o := object(KindFile, h.target(f.Path), value{Mode: mode(f.Mode), UID: f.UID, GID: f.GID, Content: h.digest(f, content)}, f.From)
+		o.Show = fmt.Sprintf("%s, %s", mode(f.Mode), size(len(content)))
+		o.Text = content
+		objects = append(objects, o)
+	}
+	return objects, errors.Join(missing...)
+}
+
+// Live reads the desired paths and everything in the inventory.
+func (h *Host) Live(tree model.Tree, dirs []Directory) ([]plan.Object, error) {
+	owned, err := h.inventory()
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]model.File{}
+	for _, f := range tree.Files {
+		files[h.target(f.Path)] = f
+		owned = append(owned, f.Path)
+	}
+	slices.Sort(owned)
+	var objects []plan.Object
+	for _, d := range dirs {
+		o, err := h.readDirectory(d)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o...)
+	}
+	for _, rel := range slices.Compact(owned) {
+		p := h.target(rel)
+		o, err := h.readFile(p, files[p])
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o...)
+	}
+	return objects, nil
+}
+
+func (h *Host) readDirectory(d Directory) ([]plan.Object, error) {
+	info, err := os.Stat(h.local(d.Path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read directory %s: %w", d.Path, err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s is wanted as a directory and is a file: move it away", d.Path)
+	}
+	uid, gid := h.Owners.Of(d.Path, info)
+	return []plan.Object{object(KindDirectory, d.Path, value{Mode: mode(info.Mode().Perm()), UID: uid, GID: gid}, "")}, nil
+}
+
+func (h *Host) readFile(p string, f model.File) ([]plan.Object, error) {
+	local := h.local(p)
+	info, err := os.Lstat(local)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", p, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is wanted as a file and is none: move it away", p)
+	}
+	content, err := os.ReadFile(local)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", p, err)
+	}
+	uid, gid := h.Owners.Of(p, info)
+	o := object(KindFile, p, value{Mode: mode(info.Mode().Perm()), UID: uid, GID: gid, Content: h.digest(f, content)}, "")
+	o.Show = fmt.Sprintf("%s, %s", mode(info.Mode().Perm()), size(len(content)))
+	o.Text = content
+	return []plan.Object{o}, nil
+}
+
+// fill puts secrets in place of their marks.
+func (h *Host) fill(f model.File) ([]byte, error) {
+	var missing []error
+	content := f.Fill(func(name string) string {
+		v, err := h.Secrets(name)
+		if err != nil {
+			missing = append(missing, fmt.Errorf("%s needs %w", f.Path, err))
+		}
+		return v
+	})
+	return content, errors.Join(missing...)
+}
+
+// digest never lets a secret be guessed from a plan: where the file has some, it is keyed with them.
+func (h *Host) digest(f model.File, content []byte) string {
+	names := f.Secrets()
+	if len(names) == 0 {
+		sum := sha256.Sum256(content)
+		return "sha256:" + hex.EncodeToString(sum[:])
+	}
+	key := sha256.New()
+	for _, name := range names {
+		v, err := h.Secrets(name)
+		if err == nil {
+			fmt.Fprintf(key, "%d:%s", len(v), v)
+		}
+	}
+	mac := hmac.New(sha256.New, key.Sum(nil))
+	mac.Write(content)
+	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// target is where a file of the tree lies on the host.
+func (h *Host) target(rel string) string {
+	if inner, ok := strings.CutPrefix(rel, model.ProjectDir+"/"); ok {
+		return path.Join(h.Root, inner)
+	}
+	return path.Join(h.Root, rel)
+}
+
+func (h *Host) local(p string) string { return filepath.Join(h.Prefix, filepath.FromSlash(p)) }
+
+func object(kind, id string, v value, from string) plan.Object {
+	phase := plan.Place
+	if kind == KindDirectory {
+		phase = plan.Lay
+	}
+	return plan.Object{Plane: plan.Host, Kind: kind, ID: id, Value: plan.Encode(v), Show: v.Mode, From: from, Phase: phase}
+}
+
+func mode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
+
+func size(n int) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f KiB", float64(n)/1024)
+}
+
+// Accounts reads the accounts file of the last apply; none is there before the first.
+func (h *Host) Read(rel string) ([]byte, error) {
+	content, err := os.ReadFile(h.local(h.target(rel)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return bytes.TrimSpace(content), err
+}

@@ -1,0 +1,40 @@
+package plan
+
+import "encoding/json"
+
+// Verb is what is done to an object.
+type Verb string
+
+// The verbs.
+const (
+	Create Verb = "create"
+	Update Verb = "update"
+	Delete Verb = "delete"
+)
+
+// Change is one step: plain data with the site line that asks for it.
+type Change struct {
+	Plane  Plane           `json:"plane"`
+	Verb   Verb            `json:"verb"`
+	Kind   string          `json:"kind"`
+	ID     string          `json:"id"`
+	Old    json.RawMessage `json:"old,omitempty"`
+	New    json.RawMessage `json:"new,omitempty"`
+	Before string          `json:"before,omitempty"` // Old in a few words
+	After  string          `json:"after,omitempty"`  // New in a few words
+	Handle string          `json:"handle,omitempty"` // provider's identifier of the live object
+	From   string          `json:"from,omitempty"`   // site path
+	Pos    string          `json:"pos,omitempty"`    // file:line of the site
+	Phase  Phase           `json:"phase"`
+	Note   string          `json:"note,omitempty"` // consequence, such as "reload dovecot"
+}
+
+// Conflict is a live object that is not ours and stands in the way of a declared one.
+type Conflict struct {
+	Plane   Plane  `json:"plane"`
+	ID      string `json:"id"`
+	Live    string `json:"live"`
+	Desired string `json:"desired"`
+	From    string `json:"from,omitempty"`
+	Pos     string `json:"pos,omitempty"`
+}

@@ -1,0 +1,77 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Version is the format of a saved plan; another version is refused.
+const Version = 1
+
+// Plan is everything an apply does, bound to what it was computed from.
+type Plan struct {
+	Version   int        `json:"version"`
+	Site      string     `json:"site"`
+	Revision  string     `json:"revision,omitempty"` // Git commit of the site, with + when there were edits
+	Tree      string     `json:"tree"`               // SHA-256 of the compiled tree
+	Live      string     `json:"live"`               // SHA-256 over every live object that the plan compares
+	Headline  Headline   `json:"headline"`
+	Changes   []Change   `json:"changes"`
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	Unchanged int        `json:"unchanged"`
+}
+
+// New compares, orders and binds. Revision may be empty.
+func New(site, revision, tree string, live, desired []Object) Plan {
+	changes, conflicts := Diff(live, desired)
+	Order(changes)
+	p := Plan{Version: Version, Site: site, Revision: revision, Tree: tree, Live: fingerprint(live), Changes: changes, Conflicts: conflicts}
+	p.Unchanged = len(desired) - p.Count(Create) - p.Count(Update) - len(conflicts)
+	return p
+}
+
+// Count is how many changes have the verb.
+func (p Plan) Count(v Verb) int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Verb == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Empty says that there is nothing to do.
+func (p Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Conflicts) == 0 }
+
+// Locate gives every change the line of the site that asks for it.
+func (p *Plan) Locate(pos func(path string) string) {
+	for i := range p.Changes {
+		if p.Changes[i].From != "" {
+			p.Changes[i].Pos = pos(p.Changes[i].From)
+		}
+	}
+	for i := range p.Conflicts {
+		p.Conflicts[i].Pos = pos(p.Conflicts[i].From)
+	}
+}
+
+// ID is short and depends on everything in the plan.
+func (p Plan) ID() string {
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(fmt.Sprintf("plan: a plan is plain data: %v", err))
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:6])
+}
+
+func fingerprint(live []Object) string {
+	h := sha256.New()
+	for _, o := range live {
+		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%s\x00%s\x00%t\n", o.Plane, o.Kind, o.ID, o.Handle, o.Value, o.Foreign)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
