@@ -16,6 +16,7 @@ import (
 // daemon that does not run.
 type Config struct {
 	Ingest *Ingest `json:"ingest,omitempty"` // inbound mail over HTTP
+	Backup *Backup `json:"backup,omitempty"` // copies of everything, and their restores
 	Health *Health `json:"health,omitempty"` // where /health, /ready and /metrics are answered
 }
 
@@ -31,6 +32,9 @@ func (c *Config) sections() map[string]section {
 	all := map[string]section{}
 	if c.Ingest != nil {
 		all["ingest"] = c.Ingest
+	}
+	if c.Backup != nil {
+		all["backup"] = c.Backup
 	}
 	if c.Health != nil {
 		all["health"] = c.Health

@@ -1,0 +1,113 @@
+// Package backup makes snapshots: it gathers every declared class, has collect pack it, and lets local
+// keep and prune what came out. It reads the daemon's configuration and knows nothing of the compiler.
+package backup
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"filippo.io/age"
+	"github.com/mailplan/mailplan/runtime/backup/local"
+	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/config"
+)
+
+// Executor makes the snapshots of one site.
+type Executor struct {
+	config     config.Backup
+	store      local.Store
+	recipients []age.Recipient
+	key        ed25519.PrivateKey
+	zone       *time.Location
+
+	// Now is the clock; Workers how many processors a run may use.
+	Now     func() time.Time
+	Workers int
+	// Progress is told of files and bytes gone through; may be nil.
+	Progress func(files int, bytes int64)
+	Log      *slog.Logger
+}
+
+// New returns the Executor of a configuration. It makes the signing key if there is none.
+func New(c config.Backup) (*Executor, error) {
+	x := &Executor{config: c, Now: time.Now, Workers: runtime.GOMAXPROCS(0), Log: slog.Default()}
+	for _, text := range c.Recipients {
+		recipient, err := age.ParseX25519Recipient(text)
+		if err != nil {
+			return nil, fmt.Errorf("backup recipient: %w", err)
+		}
+		x.recipients = append(x.recipients, recipient)
+	}
+	var err error
+	if x.zone, err = time.LoadLocation(c.Schedule.TimeZone); err != nil {
+		return nil, err
+	}
+	if x.key, err = signingKey(c.SigningKeyFile); err != nil {
+		return nil, err
+	}
+	trusted, err := Trusted(c)
+	if err != nil {
+		return nil, err
+	}
+	x.store = local.Store{Path: c.Local.Path, Trusted: trusted}
+	return x, nil
+}
+
+// Store is where the local snapshots are.
+func (x *Executor) Store() local.Store { return x.store }
+
+// Trusted returns the public keys whose snapshots the configuration believes: those it names, and that
+// of its own signing key if there is one.
+func Trusted(c config.Backup) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for _, text := range c.TrustedKeys {
+		key, err := manifest.ParseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("trustedKeys: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	own, err := manifest.ReadSigningKey(c.SigningKeyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return keys, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(keys, own.Public().(ed25519.PublicKey)), nil
+}
+
+func signingKey(path string) (ed25519.PrivateKey, error) {
+	key, err := manifest.ReadSigningKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	seed := make([]byte, ed25519.SeedSize)
+	if _, err := rand.Read(seed); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	text := base64.StdEncoding.EncodeToString(seed) + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return manifest.ReadSigningKey(path)
+}
+
+// Week names the ISO 8601 week of t, GGGG-WW. The year is the week's, which around New Year is not the
+// date's: 2027-01-01 lies in week 2026-53.
+func Week(t time.Time) string {
+	year, week := t.ISOWeek()
+	return fmt.Sprintf("%04d-%02d", year, week)
+}

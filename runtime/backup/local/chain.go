@@ -1,0 +1,120 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mailplan/mailplan/runtime/backup/manifest"
+)
+
+func (s Store) chain() string { return filepath.Join(s.Path, "chain") }
+
+// Link is one head of the chain.
+type Link struct {
+	Head *manifest.Head
+	Hash string
+	File []byte
+}
+
+// Record keeps the head of a committed snapshot in the chain.
+func (s Store) Record(dir string) error {
+	file, err := os.ReadFile(filepath.Join(dir, HeadFile))
+	if err != nil {
+		return err
+	}
+	head, err := manifest.OpenHead(file, s.Trusted)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.chain(), fmt.Sprintf("%08d", head.Sequence))
+	if err := writeSynced(path+".new", file); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return SyncDir(s.chain())
+}
+
+// Chain returns all heads in order, and everything wrong with them: a bad signature, a gap, a head
+// which does not name the one before it.
+func (s Store) Chain() ([]Link, error) {
+	entries, err := os.ReadDir(s.chain())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var links []Link
+	var wrong []error
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".new") {
+			continue
+		}
+		link, err := s.link(e.Name())
+		if err == nil && len(links) > 0 {
+			err = follows(links[len(links)-1], link)
+		}
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("chain/%s: %w", e.Name(), err))
+		}
+		if link.Head != nil {
+			links = append(links, link)
+		}
+	}
+	return links, errors.Join(wrong...)
+}
+
+func (s Store) link(name string) (Link, error) {
+	file, err := os.ReadFile(filepath.Join(s.chain(), name))
+	if err != nil {
+		return Link{}, err
+	}
+	head, err := manifest.OpenHead(file, s.Trusted)
+	if err == nil && fmt.Sprintf("%08d", head.Sequence) != name {
+		err = fmt.Errorf("holds the head of run %d", head.Sequence)
+	}
+	return Link{Head: head, Hash: manifest.Hash(file), File: file}, err
+}
+
+func follows(before, after Link) error {
+	if after.Head.Sequence != before.Head.Sequence+1 {
+		return fmt.Errorf("follows run %d: heads between them are missing", before.Head.Sequence)
+	}
+	if after.Head.Previous != before.Hash {
+		return fmt.Errorf("names another head than run %d as the one before it", before.Head.Sequence)
+	}
+	return nil
+}
+
+// Tip returns the newest head: of the chain or, if a run was killed before it recorded its head there,
+// of the snapshots; such heads are recorded now. A store without any has a zero Link.
+func (s Store) Tip() (Link, error) {
+	all, err := s.Snapshots()
+	if err != nil {
+		return Link{}, err
+	}
+	links, chainErr := s.Chain()
+	if chainErr != nil && len(links) == 0 {
+		return Link{}, chainErr // nothing readable to go on from; a broken old link is verify's business
+	}
+	var tip Link
+	if len(links) > 0 {
+		tip = links[len(links)-1]
+	}
+	for _, one := range all {
+		if one.Err != nil || tip.Head != nil && one.Head.Sequence <= tip.Head.Sequence {
+			continue
+		}
+		if err := s.Record(one.Dir); err != nil {
+			return Link{}, err
+		}
+		tip = Link{Head: one.Head, Hash: one.HeadHash}
+	}
+	return tip, nil
+}

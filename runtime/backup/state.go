@@ -1,0 +1,144 @@
+package backup
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mailplan/mailplan/runtime/backup/local"
+	"github.com/mailplan/mailplan/runtime/backup/pack"
+	"golang.org/x/sys/unix"
+)
+
+// ErrBusy says that another run, restore or drill is going on.
+var ErrBusy = errors.New("another backup, restore or drill is running")
+
+// Lock keeps every other run, restore or drill on this state folder out until release is called. The
+// kernel releases it when the process dies.
+func Lock(state string) (release func(), err error) {
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(state, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%w (%s)", ErrBusy, file.Name())
+	}
+	return func() { file.Close() }, nil
+}
+
+// Record is what the executor remembers of its runs; status and the metrics show it.
+type Record struct {
+	LastRun      *Result `json:"lastRun,omitempty"`     // the newest, whatever came out
+	LastSuccess  *Result `json:"lastSuccess,omitempty"` // the newest without an error
+	VerifiedHead string  `json:"verifiedHead,omitempty"`
+	// Base is the SHA-256 of the clear manifest the next run compares with, which is in its file's name.
+	Base string `json:"base,omitempty"`
+	// BadPacks are damaged copies found by verify; the next run stores their files again.
+	BadPacks []string `json:"badPacks,omitempty"`
+}
+
+func (x *Executor) statePath(name string) string { return filepath.Join(x.config.State, name) }
+
+// Record reads what the executor remembers.
+func (x *Executor) Record() (Record, error) {
+	var r Record
+	data, err := os.ReadFile(x.statePath("record.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(data, &r)
+}
+
+func (x *Executor) remember(change func(*Record)) error {
+	r, err := x.Record()
+	if err != nil {
+		return err
+	}
+	change(&r)
+	data, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return err
+	}
+	return replaceFile(x.statePath("record.json"), append(data, '\n'))
+}
+
+// replaceFile writes a file so that a reader sees the old or the new one, whenever the power goes.
+func replaceFile(path string, data []byte) error {
+	temporary := path + ".new"
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	return local.SyncDir(filepath.Dir(path))
+}
+
+func (x *Executor) basePath(hash string) string { return x.statePath("manifest-" + hash + ".tsv") }
+
+// base is the clear manifest the next run compares with: none, if it is not what it was.
+func (x *Executor) base(r Record) string {
+	if r.Base == "" {
+		return ""
+	}
+	path := x.basePath(r.Base)
+	if hash, err := local.HashFile(path); err != nil || hash != r.Base {
+		x.Log.Warn("the manifest of the run before is lost or damaged: everything is stored anew", "path", path)
+		return ""
+	}
+	return path
+}
+
+// rebase makes a manifest the one the next run compares with, and removes others.
+func (x *Executor) rebase(path string) error {
+	hash, err := local.HashFile(path)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(path, x.basePath(hash)); err != nil {
+		return err
+	}
+	if err := x.remember(func(r *Record) { r.Base, r.BadPacks = hash, nil }); err != nil {
+		return err
+	}
+	old, err := filepath.Glob(x.basePath("*"))
+	for _, one := range old {
+		if one != x.basePath(hash) {
+			err = errors.Join(err, os.Remove(one))
+		}
+	}
+	return err
+}
+
+// usable reports which packs of the run before can serve again: those still in a snapshot, undamaged
+// as far as is known and, in a weekly run, at least half in use.
+func (x *Executor) usable(all []local.Snapshot, bad []string, live map[string]bool) func(pack.Pack) bool {
+	damaged := map[string]bool{}
+	for _, name := range bad {
+		damaged[name] = true
+	}
+	return func(p pack.Pack) bool {
+		if damaged[p.FileName()] || live != nil && !live[p.SHA256] {
+			return false
+		}
+		return local.Find(all, p.FileName(), p.Size) != ""
+	}
+}
