@@ -1,0 +1,79 @@
+// Package dkimkey turns a private key in PEM into the DKIM key record that others verify with
+// (RFC 6376 section 3.6.1; Ed25519: RFC 8463). It knows nothing of domains, selectors or DNS, and
+// its errors never hold key material.
+package dkimkey
+
+import (
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+)
+
+// minBits is the shortest RSA key that verifiers accept (RFC 8301 section 3.2).
+const minBits = 1024
+
+// Revoked is the record of a key that no longer holds: an empty p= (RFC 6376 section 3.6.1).
+const Revoked = "v=DKIM1; p="
+
+// Text is the record of a known public key, p being its base64 form. The algorithm is rsa or ed25519.
+func Text(algorithm, p string) string {
+	return "v=DKIM1; k=" + algorithm + "; p=" + p
+}
+
+// Record derives the record from a private key in PEM: PKCS #8, or PKCS #1 for RSA.
+func Record(private []byte) (string, error) {
+	algorithm, p, err := Public(private)
+	if err != nil {
+		return "", err
+	}
+	return Text(algorithm, p), nil
+}
+
+// Public derives the algorithm (rsa, ed25519) and the p= value from a private key in PEM.
+func Public(private []byte) (algorithm, p string, err error) {
+	key, err := parse(private)
+	if err != nil {
+		return "", "", err
+	}
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		if bits := key.N.BitLen(); bits < minBits {
+			return "", "", fmt.Errorf("dkim key: %d bits are too few, verifiers want at least %d", bits, minBits)
+		}
+		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		if err != nil {
+			return "", "", fmt.Errorf("dkim key: encode the public key: %w", err)
+		}
+		return "rsa", base64.StdEncoding.EncodeToString(der), nil
+	case ed25519.PrivateKey:
+		// The bare 32 bytes, not a SubjectPublicKeyInfo (RFC 8463 section 4.2).
+		return "ed25519", base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey)), nil
+	}
+	return "", "", fmt.Errorf("dkim key: %T signs nothing in DKIM, make an RSA or Ed25519 key", key)
+}
+
+func parse(private []byte) (any, error) {
+	block, _ := pem.Decode(private)
+	if block == nil {
+		return nil, errors.New("dkim key: not PEM, want a block PRIVATE KEY or RSA PRIVATE KEY")
+	}
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("dkim key: %w", err)
+		}
+		return key, nil
+	case "RSA PRIVATE KEY":
+		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("dkim key: %w", err)
+		}
+		return key, nil
+	}
+	return nil, fmt.Errorf("dkim key: PEM block %q, want PRIVATE KEY or RSA PRIVATE KEY", block.Type)
+}
