@@ -200,3 +200,14 @@ func (s *Site) Each(f func(name string, c Container)) {
 		f(own.Name, own.Container)
 	}
 }
+
+// ForwardPort is where Postfix takes scanned mail from the ingest and from sieve, on container networks only.
+const ForwardPort = 10025
+
+// MailRoot is where the mailboxes are mounted in the Dovecot image of the site.
+func (s *Site) MailRoot() string {
+	if s.Containers.Dovecot.Version23() {
+		return "/srv/mail"
+	}
+	return "/srv/vmail"
+}

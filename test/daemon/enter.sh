@@ -27,4 +27,5 @@ while [ "$n" -gt 0 ]; do
 	n=$((n - 1))
 done
 ip link set lo up
+echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind # servers listen on addresses that only their container has
 exec chroot "$root" "$@"
