@@ -26,12 +26,13 @@ var files embed.FS
 // view is what the templates see.
 type view struct {
 	*model.Site
-	R        model.Rspamd
-	Signers  []signer
-	Workers  int     // processes per worker
-	MaxBytes int     // largest message that may come by any way
-	Greylist float64 // score at which greylisting begins
-	Tempfail bool    // a message that could not be scanned comes again
+	R         model.Rspamd
+	Signers   []signer
+	Workers   int     // processes per worker
+	MaxBytes  int     // largest message that may come by any way
+	ScanBytes int     // largest message that goes to ClamAV
+	Greylist  float64 // score at which greylisting begins
+	Tempfail  bool    // a message that could not be scanned comes again
 }
 
 // signer is one domain with the key it signs with.
@@ -63,9 +64,10 @@ func newView(s *model.Site) view {
 		Signers: signers(s),
 		Workers: max(1, int(r.CPUs)),
 		// a message that just fits the largest way in still has trace fields added on it
-		MaxBytes: (max(r.MaxMessageMiB, s.Containers.Postfix.MaxMessageMiB, s.Edge.Ingest.MaxMessageMiB) + 1) << 20,
-		Greylist: r.Scores.AddHeader * 2 / 3,
-		Tempfail: s.Edge.Ingest.Verdict.ScanFailure == "tempfail",
+		MaxBytes:  (max(r.MaxMessageMiB, s.Containers.Postfix.MaxMessageMiB, s.Edge.Ingest.MaxMessageMiB) + 1) << 20,
+		ScanBytes: s.Containers.ClamAV.MaxMessageMiB << 20,
+		Greylist:  r.Scores.AddHeader * 2 / 3,
+		Tempfail:  s.Edge.Ingest.Verdict.ScanFailure == "tempfail",
 	}
 }
 

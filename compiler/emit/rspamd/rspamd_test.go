@@ -13,7 +13,8 @@ import (
 func TestFiles(t *testing.T) {
 	s := emittest.Site()
 	files := emittest.Emit(t, rspamd.Files, s)
-	emittest.Holds(t, files, "config/rspamd/local.d/antivirus.conf", `action = "reject";`, "max_size = 27262976;")
+	emittest.Holds(t, files, "config/rspamd/local.d/antivirus.conf", `action = "reject";`, "max_size = 41943040;")
+	emittest.Holds(t, files, "config/rspamd/local.d/options.inc", "max_message = 27262976;")
 	emittest.Holds(t, files, "config/rspamd/local.d/actions.conf", "reject = 15;", "add_header = 6;", "greylist = null;")
 	emittest.Holds(t, files, "config/rspamd/local.d/greylist.conf", "enabled = false;")
 	emittest.Holds(t, files, "config/rspamd/local.d/force_actions.conf", `expression = "CLAM_VIRUS_FAIL";`)

@@ -81,6 +81,9 @@ func alive(t *testing.T, script string) []reply {
 		}
 		replies = append(replies, one)
 	}
+	if len(replies) == 0 {
+		t.Fatalf("no replies: %v\n%s", result.Err, result.Stderr)
+	}
 	return replies
 }
 
