@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -81,40 +82,58 @@ type loader struct {
 
 	files    []string // names in the site's folder that were read
 	problems Problems
+	schema   []*ast.File
 }
 
+// load goes the whole way. Each step that finds problems ends it, so that one mistake is not told twice.
 func (l *loader) load(dir string) (*Source, error) {
-	names, err := l.list()
+	files, err := l.parse()
 	if err != nil {
 		return nil, err
 	}
-	asts, err := l.parse(names)
+	l.schema = definitions()
+	shapes := newShapes(l.schema)
+	layout, err := newUserLayout(shapes)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.problems.Err(); err != nil {
+	src := &Source{Dir: dir, shown: l.shown, root: rootSpot(files), names: map[string]bool{}}
+	for _, f := range files {
+		src.names[f.Filename] = true
+	}
+	src.lift(layout, files)
+	if err := l.evaluate(src, shapes, files); err != nil {
 		return nil, err
 	}
-	src := &Source{Dir: dir, asts: asts}
-	ctx := cuecontext.New()
-	raw, err := l.build(ctx, asts)
-	if err != nil {
-		return nil, err
-	}
-	src.schema = compile(ctx)
-	src.raw = raw
-	src.Value = raw.Unify(src.schema.LookupPath(cue.ParsePath("#Site")))
-	if err := src.Value.Validate(cue.Concrete(true), cue.Final()); err != nil {
-		l.problems = append(l.problems, present(src, err)...)
-	}
-	if err := l.problems.Err(); err != nil {
+	if err := src.valueUsers(layout); err != nil {
 		return nil, err
 	}
 	src.Files = l.files
-	if err := src.collectUsers(); err != nil {
-		return nil, err
-	}
 	return src, nil
+}
+
+// evaluate unifies the site with the schema as `cue vet` does: by embedding it.
+func (l *loader) evaluate(src *Source, shapes *shapes, files []*ast.File) error {
+	ctx := cuecontext.New()
+	bound, err := parser.ParseFile("schema/binding.cue", binding(files[0].PackageName()))
+	if err != nil {
+		return fmt.Errorf("embedded binding: %w", err)
+	}
+	v, err := l.build(ctx, append(slices.Clone(files), bound))
+	if err != nil {
+		return err
+	}
+	src.Value = v
+	refused := v.Validate(cue.Concrete(true), cue.Final())
+	if refused == nil {
+		return nil
+	}
+	raw, err := l.build(ctx, files)
+	if err != nil {
+		raw = cue.Value{} // refers to what only the schema has
+	}
+	p := presenter{src: src, shapes: shapes}
+	return p.present(raw, refused).Err()
 }
 
 // list names the CUE files of the site's folder.
@@ -150,9 +169,13 @@ func (l *loader) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// parse reads all files and unbinds them; syntax errors become problems.
-func (l *loader) parse(names []string) ([]*ast.File, error) {
-	var asts []*ast.File
+// parse reads all CUE files and unbinds them; what is wrong with their syntax or package is told.
+func (l *loader) parse() ([]*ast.File, error) {
+	names, err := l.list()
+	if err != nil {
+		return nil, err
+	}
+	var files []*ast.File
 	for _, name := range names {
 		data, err := l.read(name)
 		if err != nil {
@@ -160,45 +183,68 @@ func (l *loader) parse(names []string) ([]*ast.File, error) {
 		}
 		file, err := parser.ParseFile(l.at(name), data)
 		if err != nil {
-			l.syntax(err)
+			l.tell(err)
 			continue
 		}
 		unbind(file)
-		asts = append(asts, file)
+		files = append(files, file)
 	}
-	return asts, nil
+	l.checkPackages(files)
+	return files, l.problems.Err()
 }
 
-func (l *loader) syntax(err error) {
+// checkPackages wants one package, as CUE would leave files of others out without a word.
+func (l *loader) checkPackages(files []*ast.File) {
+	pkg := "site"
+	if !slices.ContainsFunc(files, func(f *ast.File) bool { return f.PackageName() == pkg }) && len(files) > 0 {
+		pkg = cmp.Or(files[0].PackageName(), pkg)
+	}
+	for _, f := range files {
+		problem := Problem{Pos: Pos{File: f.Filename, Line: 1}, Hint: "begin the file with: package " + pkg}
+		switch name := f.PackageName(); name {
+		case pkg:
+			continue
+		case "":
+			problem.Message = "no package clause, so CUE would leave this file out"
+		default:
+			problem.Message = fmt.Sprintf("package %s, but the site's other files are package %s", name, pkg)
+		}
+		l.problems = append(l.problems, problem)
+	}
+}
+
+// tell takes what CUE says before it evaluates: syntax, imports, references.
+func (l *loader) tell(err error) {
 	for _, e := range errors.Errors(err) {
-		format, args := e.Msg()
-		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: fmt.Sprintf(format, args...)})
+		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e)})
 	}
 }
 
-func (l *loader) build(ctx *cue.Context, asts []*ast.File) (cue.Value, error) {
+func (l *loader) build(ctx *cue.Context, files []*ast.File) (cue.Value, error) {
 	inst := build.NewContext().NewInstance(l.shown, l.resolve)
-	for _, f := range asts {
+	for _, f := range files {
 		if err := inst.AddSyntax(f); err != nil {
-			l.syntax(err)
+			l.tell(err)
 		}
 	}
 	if err := inst.Complete(); err != nil {
-		l.syntax(err)
+		l.tell(err)
 	}
 	if err := l.problems.Err(); err != nil {
 		return cue.Value{}, err
 	}
 	v := ctx.BuildInstance(inst)
-	if v.Err() != nil && !v.Exists() {
-		l.syntax(v.Err())
-		return v, l.problems.Err()
+	if inst.Err != nil {
+		l.tell(inst.Err)
 	}
-	return v, nil
+	return v, l.problems.Err()
 }
 
 // resolve finds a package that a site imports in its own module; it never asks a registry.
 func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
+	if importPath == ImportPath {
+		return instance(l.schema)
+	}
 	if first, _, _ := strings.Cut(importPath, "/"); !strings.Contains(first, ".") {
 		return nil // the standard library
 	}
@@ -206,14 +252,4 @@ func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
 		FromFSPath: func(p string) string { return l.at(strings.TrimPrefix(p, "/")) }}
 	insts := load.Instances([]string{importPath}, cfg)
 	return insts[0]
-}
-
-// sortedKeys are the keys of a map in order.
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

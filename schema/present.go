@@ -2,16 +2,163 @@ package schema
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
+	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/token"
 )
 
-// present turns what CUE says into problems at the user's lines.
-func present(s *Source, err error) Problems {
+// presenter turns what CUE says of an invalid site into one problem for each mistake, at the author's line.
+type presenter struct {
+	src    *Source
+	shapes *shapes
+}
+
+// present explains a site that CUE refused. The raw site is the author's alone, without the schema: walking
+// it beside the schema's shapes finds every mistake, where CUE stops at the first of a struct or says one
+// in many ways. What the shapes can't see, such as two contradicting files, is told in CUE's words.
+func (p *presenter) present(raw cue.Value, refused error) Problems {
+	e := &explainer{}
+	n := writtenNode(raw, p.src.root, p.src.lifted)
+	e.explain(p.shapes.of("#Site"), &n, nil)
 	var ps Problems
-	for _, e := range errors.Errors(err) {
-		format, args := e.Msg()
-		ps = append(ps, Problem{Pos: posOf(e.Position()), Message: fmt.Sprintf(format, args...)})
+	for _, m := range e.mistakes {
+		ps = append(ps, p.problem(m))
+	}
+	for _, group := range byPath(refused) {
+		if !covered(ps, group.path) {
+			ps = append(ps, p.told(group))
+		}
 	}
 	return ps
+}
+
+func (p *presenter) problem(m mistake) Problem {
+	return Problem{
+		Pos: p.src.find(m.at.labels(), m.label), Path: m.at.String(),
+		Message: m.message, Hint: m.hint, Schema: posOf(m.schema),
+	}
+}
+
+// group is all that CUE says of one path.
+type group struct {
+	path   []string
+	errors []errors.Error
+}
+
+func byPath(err error) []group {
+	var groups []group
+	for _, e := range errors.Errors(err) {
+		path := unquoteAll(e.Path())
+		i := slices.IndexFunc(groups, func(g group) bool { return slices.Equal(g.path, path) })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, group{path: path})
+		}
+		groups[i].errors = append(groups[i].errors, e)
+	}
+	return groups
+}
+
+func unquoteAll(path []string) []string {
+	labels := make([]string, len(path))
+	for i, l := range path {
+		labels[i] = l
+		if sel := cue.ParsePath(l).Selectors(); len(sel) == 1 && sel[0].LabelType() == cue.StringLabel {
+			labels[i] = sel[0].Unquoted()
+		} else if strings.Trim(l, "0123456789") == "" {
+			labels[i] = "[" + l + "]"
+		}
+	}
+	return labels
+}
+
+func pathString(labels []string) string {
+	var at *place
+	for _, l := range labels {
+		if strings.HasPrefix(l, "[") {
+			at = &place{at, l}
+		} else {
+			at = at.field(l)
+		}
+	}
+	return at.String()
+}
+
+// covered says that a mistake at the path, above it or below it is told already.
+func covered(ps Problems, labels []string) bool {
+	path := pathString(labels)
+	return slices.ContainsFunc(ps, func(p Problem) bool {
+		return p.Path == path || below(p.Path, path) || below(path, p.Path)
+	})
+}
+
+// below says whether a path is inside another; everything is inside the empty one.
+func below(path, other string) bool {
+	if other == "" {
+		return true
+	}
+	rest, ok := strings.CutPrefix(path, other)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// told is a group in CUE's words, at the author's line.
+func (p *presenter) told(g group) Problem {
+	e := mostSpecific(g.errors)
+	problem := Problem{Path: pathString(g.path), Message: messageOf(e), Pos: p.src.find(g.path, false)}
+	mine, schema := p.positions(e)
+	if len(mine) > 0 && !slices.Contains(mine, problem.Pos) {
+		problem.Pos = mine[0]
+	}
+	if len(schema) > 0 && len(mine) < 2 {
+		problem.Schema = schema[0]
+	}
+	if format, args := e.Msg(); strings.HasPrefix(format, "conflicting values") && len(mine) > 1 {
+		problem.Message = fmt.Sprintf("%v and %v contradict each other", args[0], args[1])
+		problem.Hint = "the other stands at " + other(mine, problem.Pos).String() + "; keep one"
+	}
+	return problem
+}
+
+func other(list []Pos, than Pos) Pos {
+	for _, p := range list {
+		if p != than {
+			return p
+		}
+	}
+	return than
+}
+
+// mostSpecific prefers what names the values over what counts alternatives.
+func mostSpecific(list []errors.Error) errors.Error {
+	for _, e := range list {
+		if format, _ := e.Msg(); !strings.Contains(format, "errors in empty disjunction") {
+			return e
+		}
+	}
+	return list[0]
+}
+
+func messageOf(e errors.Error) string {
+	format, args := e.Msg()
+	return strings.TrimSuffix(fmt.Sprintf(format, args...), ":")
+}
+
+// positions parts the author's places from the schema's.
+func (p *presenter) positions(e errors.Error) (mine, schema []Pos) {
+	for _, at := range append([]token.Pos{e.Position()}, e.InputPositions()...) {
+		pos := posOf(at)
+		switch {
+		case pos == Pos{}:
+		case p.src.wrote(pos.File):
+			if !slices.Contains(mine, pos) {
+				mine = append(mine, pos)
+			}
+		default:
+			schema = append(schema, pos)
+		}
+	}
+	return mine, schema
 }

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"path"
 
-	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/build"
 	"cuelang.org/go/cue/parser"
@@ -25,23 +24,32 @@ const ImportPath = "github.com/mailplan/mailplan/schema"
 //go:embed *.cue
 var Files embed.FS
 
-// compile builds the embedded definitions; broken embedded files are a fault of the program.
-func compile(ctx *cue.Context) cue.Value {
-	inst := build.NewContext().NewInstance("schema", nil)
+// definitions parses the embedded files; broken ones are a fault of the program.
+func definitions() []*ast.File {
+	var files []*ast.File
 	for _, name := range definitionFiles() {
 		file, err := parser.ParseFile("schema/"+name, definition(name), parser.ParseComments)
 		if err != nil {
 			panic(fmt.Sprintf("embedded schema/%s: %v", name, err))
 		}
+		files = append(files, file)
+	}
+	return files
+}
+
+// instance is the schema as a package that sites import.
+func instance(files []*ast.File) *build.Instance {
+	inst := build.NewContext().NewInstance("schema", nil)
+	for _, file := range files {
 		if err := inst.AddSyntax(file); err != nil {
-			panic(fmt.Sprintf("embedded schema/%s: %v", name, err))
+			panic(fmt.Sprintf("embedded %s: %v", file.Filename, err))
 		}
 	}
-	v := ctx.BuildInstance(inst)
-	if err := v.Err(); err != nil {
+	if err := inst.Complete(); err != nil {
 		panic(fmt.Sprintf("embedded schema: %v", err))
 	}
-	return v
+	inst.ImportPath = ImportPath
+	return inst
 }
 
 func definitionFiles() []string {
@@ -61,17 +69,21 @@ func definition(name string) []byte {
 }
 
 // Vendor are the files that bind a site's package to the schema, by path below the site's folder: with
-// them plain `cue vet` and the CUE language server work on it. Load itself looks past the binding.
+// them plain `cue vet` and the CUE language server work on it. Load looks past the copy to its own schema.
 func Vendor() map[string][]byte {
 	files := map[string][]byte{
 		"cue.mod/module.cue": []byte("module: \"site.example/mail\"\nlanguage: version: \"v0.17.0\"\n"),
-		"schema.cue": []byte("// Binds this package to mailplan's schema, for `cue vet` and editors; mailplan itself reads past it.\n" +
-			"package site\n\nimport \"" + ImportPath + "\"\n\nschema.#Site\n"),
+		"schema.cue":         []byte("// Binds this package to mailplan's schema, for cue vet and editors.\n" + binding("site")),
 	}
 	for _, name := range definitionFiles() {
 		files[path.Join("cue.mod/pkg", ImportPath, name)] = definition(name)
 	}
 	return files
+}
+
+// binding is a file that makes a package a site.
+func binding(pkg string) string {
+	return "package " + pkg + "\n\nimport \"" + ImportPath + "\"\n\nschema.#Site\n"
 }
 
 // unbind removes the import of the schema and the embedding of its #Site from a site's file.

@@ -11,100 +11,152 @@ import (
 type Source struct {
 	Dir   string    // as given to Load
 	Files []string  // names of the files that make up the site, below Dir
-	Value cue.Value // unified with #Site; Users holds the users, also those that are not in Value
-	Users []User    // sorted by domain and localpart
+	Value cue.Value // the site with all defaults; users are in Users, not always here
+	Users []User    // in the order of their files
 
-	raw    cue.Value
-	schema cue.Value
-	asts   []*ast.File
+	shown   string // the folder in positions
+	root    *spot
+	lifted  liftedDecls
+	rows    map[string]*User
+	names   map[string]bool // files in positions
+	secrets []string
 }
+
+// wrote says whether a file of a position is the author's.
+func (s *Source) wrote(file string) bool { return s.names[file] }
+
+// SecretNames are the names of the values in the site's secrets file, nested keys joined by a slash; ok is
+// false where the site has no such file yet. SOPS leaves names readable, so nothing is decrypted.
+func (s *Source) SecretNames() (names []string, ok bool) { return s.secrets, s.secrets != nil }
 
 // User is one declared user, from CUE or a data file, with the schema's defaults filled in.
 type User struct {
-	Domain    string // as the user wrote it
+	Domain    string // as the author wrote it
 	Localpart string
 	Pos       Pos
-	values    map[string]any
-}
-
-// Text is the string in a field, empty where the user left it out.
-func (u User) Text(field string) string {
-	s, _ := u.values[field].(string)
-	return s
-}
-
-// Int is the number in a field; ok is false where the user left it out.
-func (u User) Int(field string) (n int64, ok bool) {
-	n, ok = u.values[field].(int64)
-	return n, ok
-}
-
-// Texts is the list in a field.
-func (u User) Texts(field string) []string {
-	list, _ := u.values[field].([]string)
-	return list
-}
-
-// Secret is the name in a field that refers to a secret, empty where it does not.
-func (u User) Secret(field string) string {
-	ref, _ := u.values[field].(SecretRef)
-	return string(ref)
+	fromFile  bool
+	layout    *userLayout
+	values    []any // by layout: nil, string, int64, []string or SecretRef
 }
 
 // SecretRef is the name of a secret as the value of a field.
 type SecretRef string
 
-func (s *Source) collectUsers() error {
-	domains, err := s.Value.LookupPath(cue.ParsePath("domains")).Fields()
+// userLayout are the fields of #User, in the schema's order.
+type userLayout struct {
+	shape  *shape
+	index  map[string]int
+	preset []any
+}
+
+func newUserLayout(s *shapes) (*userLayout, error) {
+	l := &userLayout{shape: s.of("#User"), index: map[string]int{}}
+	a := l.shape.only(kindStruct)
+	if a == nil || a.fields == nil {
+		return nil, fmt.Errorf("embedded schema: #User is no struct")
+	}
+	for i, name := range a.fields.order {
+		l.index[name] = i
+		f := a.fields.fields[name].shape
+		switch {
+		case f.preset != nil:
+			l.preset = append(l.preset, f.preset.userValue())
+		case f.kinds() == kindList && a.fields.fields[name].need == regular:
+			l.preset = append(l.preset, []string{})
+		default:
+			l.preset = append(l.preset, nil)
+		}
+	}
+	return l, nil
+}
+
+// user makes a user of valid data.
+func (l *userLayout) user(domain, localpart string, pos Pos, n *node) User {
+	u := User{Domain: domain, Localpart: localpart, Pos: pos, layout: l, values: make([]any, len(l.preset))}
+	copy(u.values, l.preset)
+	for i := range n.fields {
+		if at, ok := l.index[n.fields[i].name]; ok {
+			u.values[at] = n.fields[i].value.userValue()
+		}
+	}
+	return u
+}
+
+// userValue is the data as a user keeps it.
+func (n *node) userValue() any {
+	switch n.kind {
+	case kindString:
+		return n.text
+	case kindInt:
+		return n.whole
+	case kindStruct:
+		if secret := n.lookup("secret"); secret != nil {
+			return SecretRef(secret.text)
+		}
+	case kindList:
+		list := make([]string, len(n.list))
+		for i := range n.list {
+			list[i] = n.list[i].text
+		}
+		return list
+	}
+	return nil
+}
+
+func (u *User) value(field string) any {
+	if i, ok := u.layout.index[field]; ok {
+		return u.values[i]
+	}
+	return nil
+}
+
+// Text is the string in a field, empty where the author left it out.
+func (u *User) Text(field string) string {
+	s, _ := u.value(field).(string)
+	return s
+}
+
+// Int is the number in a field; ok is false where the author left it out.
+func (u *User) Int(field string) (n int64, ok bool) {
+	n, ok = u.value(field).(int64)
+	return n, ok
+}
+
+// Texts is the list in a field; it is the user's own.
+func (u *User) Texts(field string) []string {
+	list, _ := u.value(field).([]string)
+	return list
+}
+
+// Secret is the name in a field that refers to a secret, empty where it does not.
+func (u *User) Secret(field string) string {
+	ref, _ := u.value(field).(SecretRef)
+	return string(ref)
+}
+
+var usersPath, domainsPath = cue.ParsePath("users"), cue.ParsePath("domains")
+
+// valueUsers takes the users that CUE evaluated.
+func (s *Source) valueUsers(l *userLayout) error {
+	domains, err := s.Value.LookupPath(domainsPath).Fields()
 	if err != nil {
 		return fmt.Errorf("read domains: %w", err)
 	}
 	for domains.Next() {
-		users, err := domains.Value().LookupPath(cue.ParsePath("users")).Fields()
+		users, err := domains.Value().LookupPath(usersPath).Fields()
 		if err != nil {
 			return fmt.Errorf("read users of %s: %w", domains.Selector(), err)
 		}
 		for users.Next() {
-			u := User{Domain: domains.Selector().Unquoted(), Localpart: users.Selector().Unquoted(), values: map[string]any{}}
-			if err := u.fill(users.Value()); err != nil {
-				return fmt.Errorf("read user %s@%s: %w", u.Localpart, u.Domain, err)
-			}
-			s.Users = append(s.Users, u)
+			n := valueNode(users.Value())
+			domain, localpart := domains.Selector().Unquoted(), users.Selector().Unquoted()
+			pos := s.find([]string{"domains", domain, "users", localpart}, false)
+			s.Users = append(s.Users, l.user(domain, localpart, pos, &n))
 		}
 	}
 	return nil
 }
 
-func (u *User) fill(v cue.Value) error {
-	fields, err := v.Fields()
-	if err != nil {
-		return err
-	}
-	for fields.Next() {
-		x, err := plain(fields.Value())
-		if err != nil {
-			return err
-		}
-		u.values[fields.Selector().Unquoted()] = x
-	}
-	return nil
-}
-
-// plain is a user's field as string, int64, []string or SecretRef.
-func plain(v cue.Value) (any, error) {
-	v, _ = v.Default()
-	switch v.Kind() {
-	case cue.StringKind:
-		return v.String()
-	case cue.IntKind:
-		return v.Int64()
-	case cue.ListKind:
-		list := []string{}
-		err := v.Decode(&list)
-		return list, err
-	case cue.StructKind:
-		s, err := v.LookupPath(cue.ParsePath("secret")).String()
-		return SecretRef(s), err
-	}
-	return nil, fmt.Errorf("%v is no value of a user", v)
-}
+// lift takes the users that are plain literals and provably valid out of the files, so that the evaluator
+// need not carry them.
+func (s *Source) lift(l *userLayout, files []*ast.File) {}
