@@ -17,6 +17,9 @@ import (
 	"github.com/cloudflare/cloudflare-go/v6/dns"
 	"github.com/cloudflare/cloudflare-go/v6/email_routing"
 	"github.com/cloudflare/cloudflare-go/v6/option"
+	"github.com/cloudflare/cloudflare-go/v6/queues"
+	"github.com/cloudflare/cloudflare-go/v6/r2"
+	"github.com/cloudflare/cloudflare-go/v6/workers"
 	"github.com/cloudflare/cloudflare-go/v6/zones"
 )
 
@@ -48,9 +51,12 @@ type Edge struct {
 	settle  time.Duration
 	wire    *wire
 
-	dns   *dns.DNSService
-	zones *zones.ZoneService
-	email *email_routing.EmailRoutingService
+	dns     *dns.DNSService
+	zones   *zones.ZoneService
+	email   *email_routing.EmailRoutingService
+	scripts *workers.ScriptService
+	queues  *queues.QueueService
+	r2      *r2.R2Service
 }
 
 // New returns a driver. It makes no request.
@@ -66,9 +72,12 @@ func New(c Config) *Edge {
 	}
 	return &Edge{
 		account: c.AccountID, settle: c.Settle, wire: w,
-		dns:   dns.NewDNSService(opts...),
-		zones: zones.NewZoneService(opts...),
-		email: email_routing.NewEmailRoutingService(opts...),
+		dns:     dns.NewDNSService(opts...),
+		zones:   zones.NewZoneService(opts...),
+		email:   email_routing.NewEmailRoutingService(opts...),
+		scripts: workers.NewScriptService(opts...),
+		queues:  queues.NewQueueService(opts...),
+		r2:      r2.NewR2Service(opts...),
 	}
 }
 

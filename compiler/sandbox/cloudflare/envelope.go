@@ -99,6 +99,13 @@ func (l listing) page(r *http.Request) (any, *resultInfo, *apiError) {
 	return l.items[from:to], info, nil
 }
 
+// cursored is a handler's result that is paged by cursor; an empty cursor ends it.
+type cursored struct {
+	result any
+	cursor string
+	per    int
+}
+
 // number reads an integer of the query within bounds.
 func number(r *http.Request, name string, usual, least, most int) (int, *apiError) {
 	s := r.URL.Query().Get(name)
@@ -133,6 +140,11 @@ func answerFor(r *http.Request, result any, err error) answer {
 	switch result := result.(type) {
 	case rawBody:
 		return answer{status: http.StatusOK, raw: &result}
+	case cursored:
+		info := map[string]any{"cursor": result.cursor, "per_page": result.per}
+		return answer{status: http.StatusOK, body: map[string]any{
+			"success": true, "errors": []detail{}, "messages": []string{}, "result": result.result, "result_info": info,
+		}}
 	case listing:
 		items, info, perr := result.page(r)
 		if perr != nil {

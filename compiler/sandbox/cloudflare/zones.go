@@ -17,6 +17,8 @@ type account struct {
 
 	Addresses []address `json:"addresses"`
 	Scripts   []script  `json:"scripts"`
+	Queues    []queue   `json:"queues"`
+	Buckets   []bucket  `json:"buckets"`
 }
 
 // zoneHead is what a list of zones shows.
