@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// verbs make the commands of mailpland, one per file.
+func verbs() []*cobra.Command {
+	return []*cobra.Command{
+		newServeCmd(),
+		newLedgerCmd(),
+		newHealthCmd(),
+	}
+}
+
+// Run carries out one command line and returns its exit code: 0 done, 1 failed. Results go to stdout,
+// talk to stderr.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:           "mailpland",
+		Short:         "The mailplan daemon: inbound mail, backups, restores",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.AddCommand(verbs()...)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(stderr, "mailpland:", err)
+		return 1
+	}
+	return 0
+}
+
+const defaultConfig = "/etc/mailplan/mailpland.json"
+
+// configFlag adds the flag that every verb has.
+func configFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("config", defaultConfig, "the daemon's configuration file")
+}

@@ -1,0 +1,282 @@
+// Package ledger turns "this message, this mailbox" into a durable state, so that a delivery that is
+// tried again after any crash is neither lost nor doubled. A delivery is written down before the mail
+// store can act on it ([Ledger.Begin]) and its outcome afterwards ([Ledger.Finish]); in between it is
+// in doubt, and a second try must carry the delivery id of the first one, by which the mail store
+// recognises it. The package must not know how messages travel.
+package ledger
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Key names a message by its content. Head covers the reverse path and the header section, Content all
+// of it, so that a message seen for the first time can be told from its header alone.
+type Key struct {
+	Head    [16]byte
+	Content [32]byte
+}
+
+// State is how far one delivery has come.
+type State byte
+
+// The states of a delivery.
+const (
+	InDoubt   State = 'i' // begun; the mail store may have it
+	Delivered State = 'd' // the mail store has it
+	Deferred  State = 't' // surely not delivered, may be tried again
+	Refused   State = 'r' // surely not delivered, the mail store will not take it
+)
+
+// String is the state in a word.
+func (s State) String() string {
+	switch s {
+	case InDoubt:
+		return "in-doubt"
+	case Delivered:
+		return "delivered"
+	case Deferred:
+		return "deferred"
+	case Refused:
+		return "refused"
+	}
+	return fmt.Sprintf("unknown(%c)", byte(s))
+}
+
+// Record is what the ledger knows about one message and one mailbox.
+type Record struct {
+	Key     Key
+	Mailbox string    // address the mail store or smarthost was given
+	ID      [16]byte  // delivery id of the last try
+	State   State     // how far it came
+	Time    time.Time // of the last change, to the second
+	Reply   string    // the mail store's last word, at most 200 bytes
+}
+
+// Ledger is an open ledger file. Its methods may be called at the same time.
+type Ledger struct {
+	db   *bbolt.DB
+	keep time.Duration
+	now  func() time.Time
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	queue   []write           // not yet being committed
+	pending map[string]Record // written or being written, not yet committed
+	urgent  bool              // somebody waits for the queue
+	oldest  time.Time         // when the first of queue came
+	closed  bool
+	done    chan struct{}
+	claims  map[string]chan struct{}
+	failed  error // the first failed commit; nothing is accepted any more
+}
+
+type write struct {
+	key    string
+	rec    Record
+	waiter *waiter
+}
+
+type waiter struct {
+	left int
+	done chan error
+}
+
+const (
+	lazyDelay = 100 * time.Millisecond // the longest that an outcome waits for company
+	maxReply  = 200
+)
+
+var errClosed = errors.New("ledger is closed")
+
+// Open opens the ledger at path, making it when missing. Records older than keep are forgotten.
+func Open(path string, keep time.Duration) (*Ledger, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: 5 * time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open ledger %s: %w (is another mailpland running?)", path, err)
+	}
+	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{},
+		claims: map[string]chan struct{}{}, done: make(chan struct{})}
+	l.wake = sync.NewCond(&l.mu)
+	if err := l.Prune(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	go l.commitLoop()
+	return l, nil
+}
+
+// Close commits what is queued and closes the file.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.wake.Broadcast()
+	l.mu.Unlock()
+	<-l.done
+	if err := l.db.Close(); err != nil {
+		return fmt.Errorf("close ledger: %w", err)
+	}
+	return l.failed
+}
+
+// Claim waits until nobody else works on this message for any of the mailboxes, and keeps others out
+// until release is called.
+func (l *Ledger) Claim(k Key, mailboxes []string) (release func()) {
+	mine := make(chan struct{})
+	l.mu.Lock()
+	for {
+		busy := l.claimed(k, mailboxes)
+		if busy == nil {
+			break
+		}
+		l.mu.Unlock()
+		<-busy
+		l.mu.Lock()
+	}
+	for _, m := range mailboxes {
+		l.claims[recordKey(k, m)] = mine
+	}
+	l.mu.Unlock()
+	return func() {
+		l.mu.Lock()
+		for _, m := range mailboxes {
+			delete(l.claims, recordKey(k, m))
+		}
+		l.mu.Unlock()
+		close(mine)
+	}
+}
+
+func (l *Ledger) claimed(k Key, mailboxes []string) chan struct{} {
+	for _, m := range mailboxes {
+		if c, ok := l.claims[recordKey(k, m)]; ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// Begin writes down that the records' deliveries may happen from now on. It returns when that is on
+// disk; after an error nothing may be delivered.
+func (l *Ledger) Begin(records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	w := &waiter{left: len(records), done: make(chan error, 1)}
+	if err := l.enqueue(records, w); err != nil {
+		return err
+	}
+	return <-w.done
+}
+
+// Finish writes down outcomes, soon but not at once: when they are lost in a crash the delivery is in
+// doubt again, which a second try resolves.
+func (l *Ledger) Finish(records []Record) error { return l.enqueue(records, nil) }
+
+func (l *Ledger) enqueue(records []Record, w *waiter) error {
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	if l.failed != nil {
+		return l.failed
+	}
+	for _, r := range records {
+		r.Time = now
+		r.Reply = r.Reply[:min(len(r.Reply), maxReply)]
+		k := recordKey(r.Key, r.Mailbox)
+		l.pending[k] = r
+		if len(l.queue) == 0 {
+			l.oldest = now
+		}
+		l.queue = append(l.queue, write{key: k, rec: r, waiter: w})
+	}
+	if w != nil && !l.urgent {
+		l.urgent = true
+		l.wake.Signal()
+	}
+	return nil
+}
+
+// Seen says whether any message with this head is known. A false answer is final: no record can match.
+func (l *Ledger) Seen(head [16]byte) (bool, error) {
+	l.mu.Lock()
+	for k := range l.pending {
+		if k[:16] == string(head[:]) {
+			l.mu.Unlock()
+			return true, nil
+		}
+	}
+	l.mu.Unlock()
+	return l.prefixExists(head[:])
+}
+
+// Lookup finds what is known about a message and each of the mailboxes, in their order; the zero
+// Record where nothing is.
+func (l *Ledger) Lookup(k Key, mailboxes []string) ([]Record, error) {
+	found := make([]Record, len(mailboxes))
+	err := l.db.View(func(tx *bbolt.Tx) error {
+		for i, m := range mailboxes {
+			key := recordKey(k, m)
+			l.mu.Lock()
+			r, ok := l.pending[key]
+			l.mu.Unlock()
+			if !ok {
+				r, ok = readRecord(tx, key)
+			}
+			if ok {
+				found[i] = r
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	return found, nil
+}
+
+func recordKey(k Key, mailbox string) string {
+	h := sha256.Sum256([]byte(mailbox))
+	b := make([]byte, 0, 64)
+	b = append(b, k.Head[:]...)
+	b = append(b, k.Content[:]...)
+	return string(append(b, h[:16]...))
+}
+
+// Err is why the ledger takes nothing any more; nil while it works.
+func (l *Ledger) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	return l.failed
+}
+
+// Snapshot writes a consistent copy of the ledger file while it is in use.
+func (l *Ledger) Snapshot(w io.Writer) error {
+	return l.db.View(func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(w)
+		return err
+	})
+}

@@ -1,0 +1,206 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The file has one bucket per UTC day, named 2026-11-21, so that forgetting is the removal of whole
+// buckets. A key is head, content and the first half of the SHA-256 of the mailbox; a value is state,
+// time, id, the mailbox's length, mailbox and reply. A record lives in the bucket of its last change.
+const (
+	dayLayout = "2006-01-02"
+	fixedPart = 1 + 8 + 16 + 2
+)
+
+var errRecord = errors.New("damaged record")
+
+func encode(r Record) []byte {
+	b := make([]byte, 0, fixedPart+len(r.Mailbox)+len(r.Reply))
+	b = append(b, byte(r.State))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.Unix()))
+	b = append(b, r.ID[:]...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(r.Mailbox)))
+	b = append(b, r.Mailbox...)
+	return append(b, r.Reply...)
+}
+
+func decode(k, v []byte) (r Record, err error) {
+	if len(k) != 64 || len(v) < fixedPart {
+		return r, errRecord
+	}
+	copy(r.Key.Head[:], k)
+	copy(r.Key.Content[:], k[16:])
+	r.State = State(v[0])
+	r.Time = time.Unix(int64(binary.BigEndian.Uint64(v[1:])), 0).UTC()
+	copy(r.ID[:], v[9:])
+	n := int(binary.BigEndian.Uint16(v[25:]))
+	if len(v) < fixedPart+n {
+		return r, errRecord
+	}
+	r.Mailbox, r.Reply = string(v[fixedPart:fixedPart+n]), string(v[fixedPart+n:])
+	if recordKey(r.Key, r.Mailbox) != string(k) {
+		return r, errRecord
+	}
+	return r, nil
+}
+
+// readRecord looks from the newest day to the oldest.
+func readRecord(tx *bbolt.Tx, key string) (Record, bool) {
+	c := tx.Cursor()
+	for day, _ := c.Last(); day != nil; day, _ = c.Prev() {
+		b := tx.Bucket(day)
+		if b == nil {
+			continue
+		}
+		if v := b.Get([]byte(key)); v != nil {
+			r, err := decode([]byte(key), v)
+			return r, err == nil
+		}
+	}
+	return Record{}, false
+}
+
+func (l *Ledger) prefixExists(prefix []byte) (found bool, err error) {
+	err = l.db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+			if k, _ := b.Cursor().Seek(prefix); bytes.HasPrefix(k, prefix) {
+				found = true
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("read ledger: %w", err)
+	}
+	return found, nil
+}
+
+// commitLoop writes the queue in as few transactions as possible: all that came while the last one
+// was being written go into the next one, and outcomes alone wait a little for company.
+func (l *Ledger) commitLoop() {
+	defer close(l.done)
+	timer := time.AfterFunc(time.Hour, func() {
+		l.mu.Lock()
+		l.wake.Signal()
+		l.mu.Unlock()
+	})
+	defer timer.Stop()
+	var today string
+	for {
+		batch, stop := l.nextBatch(timer)
+		if len(batch) > 0 {
+			day := l.now().UTC().Format(dayLayout)
+			err := l.commit(day, batch)
+			if err == nil && day != today {
+				err = l.Prune()
+			}
+			today = day
+			l.settle(batch, err)
+		}
+		if stop {
+			return
+		}
+	}
+}
+
+func (l *Ledger) nextBatch(timer *time.Timer) (batch []write, stop bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for !l.closed && !l.urgent {
+		if len(l.queue) > 0 {
+			wait := lazyDelay - l.now().Sub(l.oldest)
+			if wait <= 0 {
+				break
+			}
+			timer.Reset(wait)
+		} else {
+			timer.Reset(time.Hour)
+		}
+		l.wake.Wait()
+	}
+	batch, l.queue, l.urgent = l.queue, nil, false
+	return batch, l.closed
+}
+
+func (l *Ledger) commit(day string, batch []write) error {
+	err := l.db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(day))
+		if err != nil {
+			return err
+		}
+		for _, w := range batch {
+			if err := b.Put([]byte(w.key), encode(w.rec)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("write ledger: %w", err)
+	}
+	return nil
+}
+
+func (l *Ledger) settle(batch []write, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil && l.failed == nil {
+		l.failed = err
+	}
+	for _, w := range batch {
+		if l.pending[w.key] == w.rec {
+			delete(l.pending, w.key)
+		}
+		if w.waiter == nil {
+			continue
+		}
+		if w.waiter.left--; w.waiter.left == 0 {
+			w.waiter.done <- err
+		}
+	}
+}
+
+// Prune forgets the days that are older than the ledger keeps.
+func (l *Ledger) Prune() error {
+	limit := l.now().Add(-l.keep).UTC().Format(dayLayout)
+	err := l.db.Update(func(tx *bbolt.Tx) error {
+		var old [][]byte
+		c := tx.Cursor()
+		for day, _ := c.First(); day != nil && string(day) < limit; day, _ = c.Next() {
+			old = append(old, bytes.Clone(day))
+		}
+		for _, day := range old {
+			if err := tx.DeleteBucket(day); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("prune ledger: %w", err)
+	}
+	return nil
+}
+
+// All calls each with every committed record, oldest day first, until it returns an error.
+func (l *Ledger) All(each func(Record) error) error { return all(l.db, each) }
+
+func all(db *bbolt.DB, each func(Record) error) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(day []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(k, v []byte) error {
+				r, err := decode(k, v)
+				if err != nil {
+					return fmt.Errorf("day %s, key %x: %w", day, k, err)
+				}
+				return each(r)
+			})
+		})
+	})
+}

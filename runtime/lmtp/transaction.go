@@ -1,0 +1,345 @@
+package lmtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Envelope is what a transaction is about.
+type Envelope struct {
+	From string   // reverse path without brackets; empty: the null reverse path
+	To   []string // recipients without brackets
+	Size int64    // exact size of the message in bytes, or -1
+}
+
+// Result is what became of one recipient.
+type Result struct {
+	Reply Reply // the server's word; zero when there was none
+	Err   error // why there was none
+	// InDoubt says that the whole message went out and no reply came: the server may have delivered
+	// it. Without it a result that is not positive means: surely not delivered.
+	InDoubt bool
+}
+
+const (
+	blockSize = 64 << 10
+	reserve   = 32 // room for a BDAT command before each block
+)
+
+var blocks = sync.Pool{New: func() any { b := new([reserve + blockSize]byte); return b }}
+
+// ErrSize says that the message was not as long as its envelope said.
+var ErrSize = errors.New("message is not as long as announced")
+
+// Transaction is one message on its way. The order of calls is Recipients, then Write and ReadFrom as
+// often as needed, then Commit. Abort ends it at any point before Commit has returned; after Commit it
+// does nothing, so that it can be deferred.
+type Transaction struct {
+	pool    *Pool
+	c       *conn
+	env     Envelope
+	results []Result
+	to      []int // results still without a final reply: indexes of accepted recipients
+
+	block  *[reserve + blockSize]byte
+	fill   int   // bytes waiting in block after the reserve
+	size   int64 // bytes written so far
+	chunks int   // BDAT commands whose reply is outstanding
+	begun  bool  // BDAT SIZE LAST or DATA has gone out
+	stuff  stuffer
+}
+
+// Begin names the envelope to the server without waiting for its answer.
+func (p *Pool) Begin(ctx context.Context, env Envelope) (*Transaction, error) {
+	c, err := p.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &Transaction{pool: p, c: c, env: env, results: make([]Result, len(env.To))}
+	if err := t.sendEnvelope(); err != nil && !c.reused {
+		t.Abort()
+		return nil, fmt.Errorf("send the envelope: %w", err)
+	}
+	return t, nil
+}
+
+func (t *Transaction) sendEnvelope() error {
+	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Envelope))
+	b := fmt.Appendf(make([]byte, 0, 512), "MAIL FROM:<%s>", t.env.From)
+	if t.c.eightBit {
+		b = append(b, " BODY=8BITMIME"...)
+	}
+	if t.c.size && t.env.Size >= 0 {
+		b = fmt.Appendf(b, " SIZE=%d", t.env.Size)
+	}
+	b = append(b, "\r\n"...)
+	if t.c.pipelining {
+		for _, to := range t.env.To {
+			b = fmt.Appendf(b, "RCPT TO:<%s>\r\n", to)
+		}
+	}
+	_, err := t.c.Write(b)
+	return err
+}
+
+// Recipients waits for what the server says to each recipient, in the order of the envelope. A
+// connection that had idled and turns out to be closed is replaced by a new one, once.
+func (t *Transaction) Recipients(ctx context.Context) ([]Result, error) {
+	err := t.readEnvelope()
+	if err == nil || !t.c.reused || isRefused(err) {
+		return t.results, err
+	}
+	t.c.Close()
+	if t.c, err = t.pool.dial(ctx); err != nil {
+		t.c = nil
+		return nil, err
+	}
+	clear(t.results)
+	t.to = t.to[:0]
+	if err := t.sendEnvelope(); err != nil {
+		return nil, fmt.Errorf("send the envelope: %w", err)
+	}
+	return t.results, t.readEnvelope()
+}
+
+func isRefused(err error) bool { _, ok := RefusedReply(err); return ok }
+
+func (t *Transaction) readEnvelope() error {
+	mail, err := ReadReply(t.c.br)
+	if err != nil {
+		return fmt.Errorf("reply to MAIL: %w", err)
+	}
+	for i, to := range t.env.To {
+		if !t.c.pipelining {
+			if !mail.Positive() {
+				break
+			}
+			if _, err := fmt.Fprintf(t.c, "RCPT TO:<%s>\r\n", to); err != nil {
+				return fmt.Errorf("send RCPT: %w", err)
+			}
+		}
+		r, err := ReadReply(t.c.br)
+		if err != nil {
+			return fmt.Errorf("reply to RCPT: %w", err)
+		}
+		t.results[i].Reply = r
+		if r.Positive() {
+			t.to = append(t.to, i)
+		}
+	}
+	if !mail.Positive() {
+		return refusedError{mail}
+	}
+	return nil
+}
+
+// Accepted is how many recipients the server is willing to take the message for.
+func (t *Transaction) Accepted() int { return len(t.to) }
+
+// Write adds b to the message.
+func (t *Transaction) Write(b []byte) (int, error) {
+	if !t.c.chunking {
+		t.size += int64(len(b))
+		return len(b), t.writeData(b)
+	}
+	for rest := b; len(rest) > 0; {
+		if t.complete() {
+			return 0, ErrSize
+		}
+		if err := t.makeRoom(); err != nil {
+			return 0, err
+		}
+		n := copy(t.block[reserve+t.fill:], rest)
+		t.fill, t.size, rest = t.fill+n, t.size+int64(n), rest[n:]
+	}
+	return len(b), nil
+}
+
+// ReadFrom adds everything that r yields to the message, reading straight into the outgoing blocks.
+func (t *Transaction) ReadFrom(r io.Reader) (total int64, err error) {
+	if !t.c.chunking {
+		return io.CopyBuffer(struct{ io.Writer }{t}, r, make([]byte, 32<<10))
+	}
+	for {
+		if t.complete() {
+			return total, atEnd(r)
+		}
+		if err := t.makeRoom(); err != nil {
+			return total, err
+		}
+		n, err := r.Read(t.block[reserve+t.fill:])
+		t.fill, t.size, total = t.fill+n, t.size+int64(n), total+int64(n)
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// complete says that the announced size is reached. The block that holds the last byte must then stay
+// here, since the server delivers as soon as it has that byte.
+func (t *Transaction) complete() bool { return t.env.Size >= 0 && t.size >= t.env.Size }
+
+func atEnd(r io.Reader) error {
+	var one [1]byte
+	switch _, err := io.ReadFull(r, one[:]); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return ErrSize
+	default:
+		return err
+	}
+}
+
+// makeRoom sends a full block. The last block is thus always still here when Commit is called.
+func (t *Transaction) makeRoom() error {
+	if t.block == nil {
+		t.block = blocks.Get().(*[reserve + blockSize]byte)
+	}
+	if t.fill < blockSize {
+		return nil
+	}
+	return t.flush(false)
+}
+
+// flush sends the block with the BDAT command that it needs: one for the whole message when its size
+// is known, else one per block.
+func (t *Transaction) flush(last bool) error {
+	if t.env.Size >= 0 && (t.size > t.env.Size || last && t.size < t.env.Size) {
+		return ErrSize
+	}
+	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Block))
+	start := reserve
+	switch {
+	case t.env.Size >= 0 && !t.begun:
+		start = t.command(t.env.Size, true)
+		t.begun = true
+	case t.env.Size < 0:
+		start = t.command(int64(t.fill), last)
+		if !last {
+			t.chunks++
+		}
+	}
+	_, err := t.c.Write(t.block[start : reserve+t.fill])
+	t.fill = 0
+	return err
+}
+
+// command writes a BDAT command so that it ends where the block begins, and returns where it begins.
+func (t *Transaction) command(size int64, last bool) int {
+	var b [reserve]byte
+	line := strconv.AppendInt(append(b[:0], "BDAT "...), size, 10)
+	if last {
+		line = append(line, " LAST"...)
+	}
+	line = append(line, "\r\n"...)
+	return reserve - copy(t.block[reserve-len(line):reserve], line)
+}
+
+// Commit sends the rest of the message and waits for the result of each recipient, in the order of the
+// envelope. An error means that nothing was delivered.
+func (t *Transaction) Commit() ([]Result, error) {
+	if err := t.finish(); err != nil {
+		if errors.Is(err, ErrSize) {
+			return nil, err
+		}
+		return t.lost(err), nil
+	}
+	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Commit))
+	for t.chunks > 0 {
+		r, err := ReadReply(t.c.br)
+		if err != nil {
+			return t.lost(err), nil
+		}
+		if !r.Positive() {
+			return nil, refusedError{r}
+		}
+		t.chunks--
+	}
+	for n, i := range t.to {
+		r, err := ReadReply(t.c.br)
+		if err != nil {
+			t.to = t.to[n:]
+			return t.lost(err), nil
+		}
+		t.results[i] = Result{Reply: r}
+	}
+	t.release()
+	return t.results, nil
+}
+
+func (t *Transaction) finish() error {
+	if !t.c.chunking {
+		return t.finishData()
+	}
+	if t.block == nil {
+		t.block = blocks.Get().(*[reserve + blockSize]byte)
+	}
+	return t.flush(true)
+}
+
+func (t *Transaction) lost(err error) []Result {
+	for _, i := range t.to {
+		t.results[i] = Result{Err: fmt.Errorf("mail store left without a reply: %w", err), InDoubt: true}
+	}
+	return t.results
+}
+
+// release gives a connection that is between transactions back to the pool.
+func (t *Transaction) release() {
+	t.freeBlock()
+	t.c.SetDeadline(time.Time{})
+	t.pool.put(t.c)
+	t.c = nil
+}
+
+func (t *Transaction) freeBlock() {
+	if t.block != nil {
+		blocks.Put(t.block)
+		t.block = nil
+	}
+}
+
+// Abort makes sure that the server delivers nothing. A connection on which no body has begun is kept.
+func (t *Transaction) Abort() {
+	if t.c == nil {
+		return
+	}
+	if !t.begun && t.chunks == 0 && t.results != nil && t.reset() {
+		t.release()
+		return
+	}
+	t.freeBlock()
+	t.c.Close()
+	t.c = nil
+}
+
+func (t *Transaction) reset() bool {
+	if t.c.br.Buffered() > 0 || !t.answered() {
+		return false
+	}
+	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Connect))
+	if _, err := io.WriteString(t.c, "RSET\r\n"); err != nil {
+		return false
+	}
+	r, err := ReadReply(t.c.br)
+	return err == nil && r.Positive()
+}
+
+// answered says that no envelope reply is outstanding.
+func (t *Transaction) answered() bool {
+	for _, r := range t.results {
+		if r.Reply.Code == 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,275 @@
+// Package mailstore runs a real Dovecot for tests: LMTP and IMAP on loopback, Maildir, any user with
+// any password, and the sieve script that delivery relies on. Everything lies in the test's temporary
+// folder, and it can be killed and started again there.
+package mailstore
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"github.com/mailplan/mailplan/test/need"
+)
+
+// Dovecot is a running server. Its addresses stay the same when it is started again.
+type Dovecot struct {
+	LMTP, IMAP string // host:port
+	Dir        string // of configuration, log and mail
+
+	program string
+	cmd     *exec.Cmd
+}
+
+// Sieve is the script that runs before those of the users: it drops a second copy of a delivery and
+// sorts spam.
+const Sieve = `require ["duplicate", "fileinto", "mailbox"];
+if duplicate :header "X-Mailplan-Delivery" :seconds 1209600 { discard; stop; }
+if header :is "X-Spam" "Yes" { fileinto :create "Junk"; stop; }
+`
+
+var conf = template.Must(template.New("").Parse(`
+base_dir = {{.Dir}}/run
+state_dir = {{.Dir}}/run
+log_path = {{.Dir}}/dovecot.log
+protocols = lmtp imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_location = maildir:{{.Dir}}/mail/%d/%n/Maildir
+mail_home = {{.Dir}}/mail/%d/%n
+mail_uid = {{.UID}}
+mail_gid = {{.GID}}
+recipient_delimiter = +
+auth_username_format = %Lu
+default_process_limit = 60
+{{if not .Root}}
+default_internal_user = {{.User}}
+default_internal_group = {{.Group}}
+default_login_user = {{.User}}
+service anvil { chroot = }
+service imap-login { chroot = }
+{{end}}
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = static
+  args = uid={{.UID}} gid={{.GID}} home={{.Dir}}/mail/%d/%n allow_all_users=yes
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = {{.LMTPPort}}
+  }
+}
+service imap-login {
+  inet_listener imap {
+    address = 127.0.0.1
+    port = {{.IMAPPort}}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+mail_max_userip_connections = 50
+protocol lmtp {
+  mail_plugins = sieve
+  postmaster_address = postmaster@example.com
+}
+plugin {
+  sieve_before = {{.Dir}}/before.sieve
+}
+{{.Extra}}
+`))
+
+// Start runs Dovecot until the test ends. extra is added to its configuration.
+func Start(t testing.TB, extra string) *Dovecot {
+	t.Helper()
+	d := &Dovecot{program: need.Program(t, "dovecot"), LMTP: FreeAddress(t), IMAP: FreeAddress(t)}
+	var err error
+	if d.Dir, err = os.MkdirTemp("", "dovecot-*"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.Kill(t)
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(d.Dir, "dovecot.log"))
+			t.Logf("end of dovecot.log:\n%s", log[max(0, len(log)-3000):])
+		}
+		os.RemoveAll(d.Dir)
+	})
+	d.write(t, extra)
+	d.Run(t)
+	return d
+}
+
+func (d *Dovecot) write(t testing.TB, extra string) {
+	t.Helper()
+	uid, gid := os.Getuid(), os.Getgid()
+	if uid == 0 {
+		uid, gid = 65534, 65534
+	}
+	os.Chmod(d.Dir, 0o755)
+	mail := filepath.Join(d.Dir, "mail")
+	if err := os.Mkdir(mail, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	os.Chown(mail, uid, gid)
+	var b bytes.Buffer
+	err := conf.Execute(&b, map[string]any{"Dir": d.Dir, "UID": uid, "GID": gid, "Root": os.Getuid() == 0,
+		"User": name("-un"), "Group": name("-gn"), "LMTPPort": port(d.LMTP), "IMAPPort": port(d.IMAP), "Extra": extra})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string][]byte{"dovecot.conf": b.Bytes(), "before.sieve": []byte(Sieve)} {
+		if err := os.WriteFile(filepath.Join(d.Dir, file), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sievec, err := exec.LookPath("sievec"); err == nil {
+		cmd := exec.Command(sievec, "-c", filepath.Join(d.Dir, "dovecot.conf"), filepath.Join(d.Dir, "before.sieve"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("sievec: %v\n%s", err, out)
+		}
+	}
+}
+
+// name asks who we are; the os/user package would need cgo for some systems' users.
+func name(flag string) string {
+	out, err := exec.Command("id", flag).Output()
+	if err != nil {
+		return strconv.Itoa(os.Getuid())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func port(address string) string {
+	_, p, _ := net.SplitHostPort(address)
+	return p
+}
+
+// FreeAddress finds a loopback address that nobody listens on.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// Run starts Dovecot again after [Dovecot.Kill] and waits until it takes mail.
+func (d *Dovecot) Run(t testing.TB) {
+	t.Helper()
+	d.cmd = exec.Command(d.program, "-F", "-c", filepath.Join(d.Dir, "dovecot.conf"))
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	Wait(t, d.LMTP)
+	Wait(t, d.IMAP)
+}
+
+// Wait waits until something listens on an address.
+func Wait(t testing.TB, address string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing listens on %s: %v", address, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Kill ends all of Dovecot's processes at once, as a power cut would.
+func (d *Dovecot) Kill(t testing.TB) {
+	t.Helper()
+	if d.cmd == nil || d.cmd.Process == nil {
+		return
+	}
+	syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	d.cmd.Wait()
+	d.cmd = nil
+	waitClosed(d.LMTP)
+}
+
+func waitClosed(address string) {
+	for range 200 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// Signal sends a signal to all of Dovecot's processes: SIGSTOP and SIGCONT stall it and let it go on.
+func (d *Dovecot) Signal(s syscall.Signal) {
+	if d.cmd != nil && d.cmd.Process != nil {
+		syscall.Kill(-d.cmd.Process.Pid, s)
+	}
+}
+
+// Read fetches all messages of one folder of a user by IMAP, in their order.
+func (d *Dovecot) Read(t testing.TB, user, folder string) [][]byte {
+	t.Helper()
+	all, err := d.fetch(user, folder)
+	if err != nil {
+		t.Fatalf("read %s of %s: %v", folder, user, err)
+	}
+	return all
+}
+
+func (d *Dovecot) fetch(user, folder string) ([][]byte, error) {
+	c, err := imapclient.DialInsecure(d.IMAP, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	if err := c.Login(user, "any").Wait(); err != nil {
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	box, err := c.Select(folder, nil).Wait()
+	if err != nil {
+		if folder != "INBOX" {
+			return nil, nil // a folder that was never made is empty
+		}
+		return nil, err
+	}
+	if box.NumMessages == 0 {
+		return nil, nil
+	}
+	var set imap.SeqSet
+	set.AddRange(1, box.NumMessages)
+	section := &imap.FetchItemBodySection{Peek: true}
+	got, err := c.Fetch(set, &imap.FetchOptions{BodySection: []*imap.FetchItemBodySection{section}}).Collect()
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]byte, len(got))
+	for i, m := range got {
+		all[i] = m.FindBodySection(section)
+	}
+	return all, nil
+}
