@@ -14,6 +14,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup/collect"
 	"github.com/mailplan/mailplan/runtime/backup/dump"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/backup/restore"
 	"github.com/mailplan/mailplan/runtime/config"
 )
 
@@ -91,9 +92,10 @@ func (x *Executor) collectAll(ctx context.Context, c *collect.Collector, all []p
 }
 
 func (x *Executor) source(p prepared) collect.Source {
-	s := collect.Source{Class: p.class.Name, Kind: p.class.Kind, Root: p.root, Exclude: p.class.Exclude}
+	exclude := append(slices.Clone(p.class.Exclude), restore.Reserved+"*")
+	s := collect.Source{Class: p.class.Name, Kind: p.class.Kind, Root: p.root, Exclude: exclude}
 	if p.class.Kind == "maildir" {
-		s.Maildir, s.Exclude = true, append(slices.Clone(s.Exclude), maildirExclude...)
+		s.Maildir, s.Exclude = true, append(exclude, maildirExclude...)
 	}
 	return s
 }

@@ -97,3 +97,14 @@ func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``"
 func text(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
 }
+
+// Drop removes a database, if it is there.
+func (s Server) Drop(ctx context.Context, name string) error {
+	return s.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name))
+}
+
+// Exists reports whether there is a database of that name.
+func (s Server) Exists(ctx context.Context, name string) (bool, error) {
+	rows, err := s.Query(ctx, "SELECT schema_name FROM information_schema.schemata WHERE schema_name="+text(name))
+	return err == nil && rows[0] != "", err
+}
