@@ -85,55 +85,60 @@ type loader struct {
 	schema   []*ast.File
 }
 
-// load goes the whole way. Each step that finds problems ends it, so that one mistake is not told twice.
+// load goes the whole way; steps add to the problems, so that one run tells them all.
 func (l *loader) load(dir string) (*Source, error) {
 	files, err := l.parse()
 	if err != nil {
 		return nil, err
 	}
+	readable := len(l.problems) == 0
 	l.schema = definitions()
 	shapes := newShapes(l.schema)
 	layout, err := newUserLayout(shapes)
 	if err != nil {
 		return nil, err
 	}
-	src := &Source{Dir: dir, shown: l.shown, root: rootSpot(files), names: map[string]bool{}}
+	src := &Source{Dir: dir, shown: l.shown, root: rootSpot(files), written: map[string]bool{}}
 	for _, f := range files {
-		src.names[f.Filename] = true
+		src.written[f.Filename] = true
 	}
-	src.lift(layout, files)
-	if err := l.evaluate(src, shapes, files); err != nil {
+	if err := l.data(src, shapes, layout); err != nil {
 		return nil, err
 	}
-	if err := src.valueUsers(layout); err != nil {
+	if readable {
+		src.lift(layout, shapes, files)
+		l.evaluate(src, shapes, files)
+	}
+	if err := l.problems.Err(); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(src.valueUsers(layout), l.secrets(src)); err != nil {
 		return nil, err
 	}
 	src.Files = l.files
-	return src, nil
+	return src, l.problems.Err()
 }
 
-// evaluate unifies the site with the schema as `cue vet` does: by embedding it.
-func (l *loader) evaluate(src *Source, shapes *shapes, files []*ast.File) error {
+// evaluate unifies the site with the schema as cue vet does: by embedding it.
+func (l *loader) evaluate(src *Source, shapes *shapes, files []*ast.File) {
 	ctx := cuecontext.New()
 	bound, err := parser.ParseFile("schema/binding.cue", binding(files[0].PackageName()))
 	if err != nil {
-		return fmt.Errorf("embedded binding: %w", err)
+		panic(fmt.Sprintf("embedded binding: %v", err))
 	}
 	v, err := l.build(ctx, append(slices.Clone(files), bound))
 	if err != nil {
-		return err
+		l.tell(err)
+		return
 	}
 	src.Value = v
 	refused := v.Validate(cue.Concrete(true), cue.Final())
 	if refused == nil {
-		return nil
+		return
 	}
-	raw, err := l.build(ctx, files)
-	if err != nil {
-		raw = cue.Value{} // refers to what only the schema has
-	}
+	raw, _ := l.build(ctx, files)
 	p := presenter{src: src, shapes: shapes}
-	return p.present(raw, refused).Err()
+	l.problems = append(l.problems, p.present(raw, refused)...)
 }
 
 // list names the CUE files of the site's folder.
@@ -190,7 +195,7 @@ func (l *loader) parse() ([]*ast.File, error) {
 		files = append(files, file)
 	}
 	l.checkPackages(files)
-	return files, l.problems.Err()
+	return files, nil
 }
 
 // checkPackages wants one package, as CUE would leave files of others out without a word.
@@ -220,24 +225,21 @@ func (l *loader) tell(err error) {
 	}
 }
 
+// build compiles files to a value; its error is about syntax, imports and references, not about values.
 func (l *loader) build(ctx *cue.Context, files []*ast.File) (cue.Value, error) {
 	inst := build.NewContext().NewInstance(l.shown, l.resolve)
 	for _, f := range files {
-		if err := inst.AddSyntax(f); err != nil {
-			l.tell(err)
-		}
+		_ = inst.AddSyntax(f) // kept in inst.Err
 	}
-	if err := inst.Complete(); err != nil {
-		l.tell(err)
-	}
-	if err := l.problems.Err(); err != nil {
-		return cue.Value{}, err
+	_ = inst.Complete()
+	if inst.Err != nil {
+		return cue.Value{}, inst.Err
 	}
 	v := ctx.BuildInstance(inst)
 	if inst.Err != nil {
-		l.tell(inst.Err)
+		return cue.Value{}, inst.Err
 	}
-	return v, l.problems.Err()
+	return v, nil
 }
 
 // resolve finds a package that a site imports in its own module; it never asks a registry.

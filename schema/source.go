@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
 )
 
 // Source is a loaded site.
@@ -18,12 +17,12 @@ type Source struct {
 	root    *spot
 	lifted  liftedDecls
 	rows    map[string]*User
-	names   map[string]bool // files in positions
 	secrets []string
+	written map[string]bool // files, as positions name them
 }
 
 // wrote says whether a file of a position is the author's.
-func (s *Source) wrote(file string) bool { return s.names[file] }
+func (s *Source) wrote(file string) bool { return s.written[file] }
 
 // SecretNames are the names of the values in the site's secrets file, nested keys joined by a slash; ok is
 // false where the site has no such file yet. SOPS leaves names readable, so nothing is decrypted.
@@ -70,6 +69,9 @@ func newUserLayout(s *shapes) (*userLayout, error) {
 	return l, nil
 }
 
+// columns are the fields that a user may have.
+func (l *userLayout) columns() *structShape { return l.shape.only(kindStruct).fields }
+
 // user makes a user of valid data.
 func (l *userLayout) user(domain, localpart string, pos Pos, n *node) User {
 	u := User{Domain: domain, Localpart: localpart, Pos: pos, layout: l, values: make([]any, len(l.preset))}
@@ -103,6 +105,9 @@ func (n *node) userValue() any {
 	return nil
 }
 
+// FromFile says that the user comes from a data file.
+func (u *User) FromFile() bool { return u.fromFile }
+
 func (u *User) value(field string) any {
 	if i, ok := u.layout.index[field]; ok {
 		return u.values[i]
@@ -134,7 +139,11 @@ func (u *User) Secret(field string) string {
 	return string(ref)
 }
 
-var usersPath, domainsPath = cue.ParsePath("users"), cue.ParsePath("domains")
+var (
+	usersPath   = cue.ParsePath("users")
+	domainsPath = cue.ParsePath("domains")
+	secretsFile = cue.ParsePath("secrets.file")
+)
 
 // valueUsers takes the users that CUE evaluated.
 func (s *Source) valueUsers(l *userLayout) error {
@@ -156,7 +165,3 @@ func (s *Source) valueUsers(l *userLayout) error {
 	}
 	return nil
 }
-
-// lift takes the users that are plain literals and provably valid out of the files, so that the evaluator
-// need not carry them.
-func (s *Source) lift(l *userLayout, files []*ast.File) {}

@@ -11,13 +11,13 @@ import (
 )
 
 // profile is what mail domains are converted by: the rules of UTS #46 for look-ups, strict about ASCII.
-var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false))
+var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.VerifyDNSLength(true), idna.StrictDomainName(false))
 
 func ascii(name string) (string, error) { return profile.ToASCII(name) }
 
 // readDomains takes the domains in the order of their written names, so that problems come in one order.
 func (d *decoder) readDomains(wire map[string]wireDomain) {
-	spelled := map[string]string{}
+	spelled := map[string]string{} // A-labels -> as written
 	for _, written := range sortedKeys(wire) {
 		w := wire[written]
 		path := model.Path("domains", written)
@@ -33,7 +33,7 @@ func (d *decoder) readDomains(wire map[string]wireDomain) {
 		spelled[name] = written
 		domain := w.Domain
 		domain.Name, domain.Unicode = name, written
-		d.domains[written] = len(d.site.Domains)
+		d.domains[written], d.byName[name] = len(d.site.Domains), len(d.site.Domains)
 		d.readTargets(&domain, w)
 		readSelectors(&domain, w)
 		d.site.Domains = append(d.site.Domains, domain)
@@ -105,29 +105,6 @@ func readSelectors(domain *model.Domain, w wireDomain) {
 			sel.Key = &model.SecretRef{Secret: "dkim/" + domain.Name + "/" + name}
 		}
 		domain.Selectors = append(domain.Selectors, sel)
-	}
-}
-
-func (d *decoder) readUsers() {
-	for i := range d.src.Users {
-		u := &d.src.Users[i]
-		at, ok := d.domains[u.Domain]
-		if !ok {
-			continue // a problem of its domain, told there
-		}
-		domain := &d.site.Domains[at]
-		user := model.User{
-			Localpart: u.Localpart, Domain: domain.Name, Name: u.Text("name"),
-			Password: model.Password{Secret: u.Secret("password")}, QuotaMB: domain.QuotaMB,
-			State: model.State(u.Text("state")), Since: u.Text("since"), Role: u.Text("role"), SendAs: u.Texts("sendAs"),
-		}
-		if quota, ok := u.Int("quotaMB"); ok {
-			user.QuotaMB = int(quota)
-		}
-		for j, a := range user.SendAs {
-			user.SendAs[j] = strings.ToLower(d.address(user.Path(*domain)+".sendAs", a))
-		}
-		domain.Users = append(domain.Users, user)
 	}
 }
 
