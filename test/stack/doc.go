@@ -1,0 +1,4 @@
+// Package stack brings an emitted compose project up with a real Docker engine and sends mail through
+// it. It makes a machine of its own in namespaces (see [Run]), starts dockerd there, and builds stand-ins
+// of the images from Debian's packages (images/README.md), for no registry can be asked.
+package stack
