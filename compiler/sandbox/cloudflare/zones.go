@@ -19,6 +19,11 @@ type account struct {
 	Scripts   []script  `json:"scripts"`
 	Queues    []queue   `json:"queues"`
 	Buckets   []bucket  `json:"buckets"`
+	Tunnels   []tunnel  `json:"tunnels"`
+
+	ServiceTokens []serviceToken `json:"service_tokens"`
+	Policies      []accessPolicy `json:"policies"`
+	Apps          []accessApp    `json:"apps"`
 }
 
 // zoneHead is what a list of zones shows.
@@ -88,7 +93,8 @@ type zone struct {
 	Plan    Plan     `json:"plan"`
 	Records []record `json:"records"`
 
-	Email emailRouting `json:"email"`
+	Email  emailRouting     `json:"email"`
+	Phases map[string]phase `json:"phases"`
 }
 
 // AccountID returns the account's identifier, made on first use.
