@@ -32,7 +32,7 @@ func Diff(live, desired []Object) (changes []Change, conflicts []Conflict) {
 	}
 	for _, l := range live {
 		if !l.Foreign && rest.take(l.key(), func(o Object) bool { return o.Handle == l.Handle && bytes.Equal(o.Value, l.Value) }) {
-			changes = append(changes, Change{Plane: l.Plane, Verb: Delete, Kind: l.Kind, ID: l.ID, Old: l.Value, Before: l.Show, Handle: l.Handle, Phase: l.Phase})
+			changes = append(changes, Change{Plane: l.Plane, Verb: Delete, Kind: l.Kind, ID: l.ID, Old: l.Value, Before: l.Show, Handle: l.Handle, Phase: l.Phase, From: l.From})
 		}
 	}
 	return changes, conflicts

@@ -75,3 +75,42 @@ func fingerprint(live []Object) string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// LocateBoth is Locate for a plan between two revisions: what is deleted stands in the older one.
+func (p *Plan) LocateBoth(before, after func(path string) string) {
+	p.Locate(after)
+	for i, c := range p.Changes {
+		if c.Verb == Delete && c.From != "" {
+			p.Changes[i].Pos = before(c.From)
+		}
+	}
+}
+
+// Moved says, as an error that names the object, how what would be planned now differs from a saved plan;
+// nil when it is the same.
+func (p Plan) Moved(now Plan) error {
+	switch {
+	case p.ID() == now.ID():
+		return nil
+	case p.Site != now.Site:
+		return fmt.Errorf("the plan is for the site %s, this is %s", p.Site, now.Site)
+	case p.Tree != now.Tree:
+		return fmt.Errorf("the site has changed since the plan was made: make it anew")
+	}
+	was := map[string]Change{}
+	for _, c := range p.Changes {
+		was[string(c.Plane)+c.ID+string(c.New)] = c
+	}
+	for _, c := range now.Changes {
+		key := string(c.Plane) + c.ID + string(c.New)
+		old, ok := was[key]
+		if !ok || string(old.Old) != string(c.Old) {
+			return fmt.Errorf("%s %s has changed since the plan was made: make it anew", c.Plane, c.ID)
+		}
+		delete(was, key)
+	}
+	for _, c := range was {
+		return fmt.Errorf("%s %s has changed since the plan was made: make it anew", c.Plane, c.ID)
+	}
+	return fmt.Errorf("what lives has changed since the plan was made: make it anew")
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/sandbox"
+)
+
+// target is where diff and apply look.
+type target struct {
+	sandbox  string
+	from, to string
+}
+
+// output is how a plan is shown.
+type output struct {
+	json, markdown bool
+	file           string
+}
+
+func (c *cli) newDiff() *cobra.Command {
+	var t target
+	var o output
+	cmd := &cobra.Command{
+		Use:   "diff [SITE]",
+		Short: "Show what an apply would change, in mail terms first",
+		Long: `diff compares the site with what lives, or two revisions of the site with each other.
+It ends with exit code 2 when there are changes.
+
+  mailplan diff --sandbox /tmp/s               against the stand-ins of a sandbox
+  mailplan diff --from main                    the site as it is here against a Git revision, without credentials
+  mailplan diff --from v1 --to v2 --markdown   for a pull request
+  mailplan diff --sandbox /tmp/s --out plan.json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := t.check(); err != nil {
+				return err
+			}
+			p, err := c.plan(cmd.Context(), args, t)
+			if err != nil {
+				return err
+			}
+			if err := c.show(p, o); err != nil {
+				return err
+			}
+			if !p.Empty() || !p.Headline.Empty() {
+				return quit{exitChanges}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&t.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
+	cmd.Flags().StringVar(&t.from, "from", "", "Git revision to compare from")
+	cmd.Flags().StringVar(&t.to, "to", "", "Git revision to compare to (default: the files as they are)")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the plan as JSON")
+	cmd.Flags().BoolVar(&o.markdown, "markdown", false, "print the plan as a pull request comment")
+	cmd.Flags().StringVar(&o.file, "out", "", "also save the plan to a file, for apply")
+	cmd.MarkFlagsMutuallyExclusive("json", "markdown")
+	return cmd
+}
+
+func (t target) check() error {
+	switch {
+	case t.sandbox == "" && t.from == "":
+		return errors.New("compare with what? --sandbox DIR uses stand-ins, --from REV a Git revision")
+	case t.sandbox != "" && t.from != "":
+		return errors.New("--sandbox and --from are two different comparisons: give one")
+	case t.to != "" && t.from == "":
+		return errors.New("--to needs --from")
+	}
+	return nil
+}
+
+func (c *cli) plan(ctx context.Context, args []string, t target) (plan.Plan, error) {
+	if t.from != "" {
+		return c.planRevisions(ctx, args, t)
+	}
+	site, err := c.load(args)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	_, p, err := planSandbox(ctx, site, t.sandbox)
+	return p, err
+}
+
+func planSandbox(ctx context.Context, site *compiler.Site, dir string) (*sandbox.Sandbox, plan.Plan, error) {
+	tree, err := site.Tree()
+	if err != nil {
+		return nil, plan.Plan{}, err
+	}
+	box, err := sandbox.Open(dir, site.Model, tree)
+	if err != nil {
+		return nil, plan.Plan{}, err
+	}
+	p, err := box.Plan(ctx, site.Model, head(site), compiler.Digest(tree))
+	if err != nil {
+		return nil, p, err
+	}
+	p.Locate(func(path string) string { return line(site, path) })
+	return box, p, nil
+}
+
+func (c *cli) show(p plan.Plan, o output) error {
+	if o.file != "" {
+		if err := save(p, o.file); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.json:
+		return p.JSON(c.out)
+	case o.markdown:
+		return p.Markdown(c.out)
+	case p.Empty() && p.Headline.Empty():
+		c.say("nothing to do, %d objects are as declared", p.Unchanged)
+		return nil
+	}
+	return p.Text(c.out, c.style(c.out))
+}
+
+func (c *cli) style(w io.Writer) plan.Style {
+	if terminal(w) && os.Getenv("NO_COLOR") == "" {
+		return plan.Colour
+	}
+	return plan.Style{}
+}
+
+// save keeps a plan private: it tells the whole site.
+func save(p plan.Plan, file string) error {
+	var b writer
+	if err := p.JSON(&b); err != nil {
+		return err
+	}
+	if err := host.WriteFile(filepath.Clean(file), b, 0o600, nil); err != nil {
+		return fmt.Errorf("save the plan: %w", err)
+	}
+	return nil
+}
+
+type writer []byte
+
+func (w *writer) Write(p []byte) (int, error) {
+	*w = append(*w, p...)
+	return len(p), nil
+}

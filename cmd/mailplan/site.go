@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/check"
+)
+
+// siteDir is the SITE argument: as given, else the current folder when it holds CUE files, else ./site.
+func siteDir(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
+	}
+	for _, dir := range []string{".", "site"} {
+		if files, err := filepath.Glob(filepath.Join(dir, "*.cue")); err == nil && len(files) > 0 {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no site here: name its folder, or make one with `mailplan init DIR`")
+}
+
+// load reads a site and tells its findings; one of severity error ends the command.
+func (c *cli) load(args []string) (*compiler.Site, error) {
+	dir, err := siteDir(args)
+	if err != nil {
+		return nil, err
+	}
+	site, err := compiler.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if check.Failed(site.Findings) {
+		c.tellFindings(c.err, site, onlyErrors(site.Findings))
+		c.say("the site is wrong; nothing was written")
+		return nil, quit{exitFailed}
+	}
+	return site, nil
+}
+
+func onlyErrors(all []check.Finding) []check.Finding {
+	return slices.DeleteFunc(slices.Clone(all), func(f check.Finding) bool { return f.Severity != check.Error })
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,81 @@
+// Package apply brings the live planes to what a site declares: it asks every plane what is wanted and what lives,
+// has plan compare them, and carries the plan out step by step under a journal. It knows no provider and no format;
+// each plane below it (host, dns, edge) does.
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Plane is one place where the declared meets the live. Desired and Live change nothing. Apply is called with
+// runs of changes that Diff made of the two; it may be called again with a run that was done in part.
+type Plane interface {
+	Name() plan.Plane
+	Desired(ctx context.Context) ([]plan.Object, error)
+	Live(ctx context.Context) ([]plan.Object, error)
+	Apply(ctx context.Context, changes []plan.Change) error
+}
+
+// Plan reads all planes and compares.
+func Plan(ctx context.Context, site, revision, tree string, planes []Plane) (plan.Plan, error) {
+	var live, desired []plan.Object
+	for _, p := range planes {
+		d, err := p.Desired(ctx)
+		if err != nil {
+			return plan.Plan{}, fmt.Errorf("%s: %w", p.Name(), err)
+		}
+		l, err := p.Live(ctx)
+		if err != nil {
+			return plan.Plan{}, fmt.Errorf("%s: %w", p.Name(), err)
+		}
+		live, desired = append(live, l...), append(desired, d...)
+	}
+	return plan.New(site, revision, tree, live, desired), nil
+}
+
+// Progress is told before each run of changes: how many are done, how many there are, and the first of the run.
+type Progress func(done, total int, next plan.Change)
+
+// Run carries the plan out in its order. Neighbouring changes of one plane and phase go to it together, so that it
+// can use its provider's batches. When the context ends it stops between two runs; the journal says how far it came.
+func Run(ctx context.Context, p plan.Plan, planes []Plane, j *Journal, progress Progress) error {
+	if len(p.Conflicts) > 0 {
+		return fmt.Errorf("%d objects are in the way that mailplan did not make", len(p.Conflicts))
+	}
+	byName := map[plan.Plane]Plane{}
+	for _, pl := range planes {
+		byName[pl.Name()] = pl
+	}
+	if err := j.begin(p); err != nil {
+		return err
+	}
+	for start := 0; start < len(p.Changes); {
+		end := run(p.Changes, start)
+		progress(start, len(p.Changes), p.Changes[start])
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stopped after %d of %d steps; run apply again to go on: %w", start, len(p.Changes), err)
+		}
+		target := byName[p.Changes[start].Plane]
+		if target == nil {
+			return fmt.Errorf("the plan changes the %s plane, which is not connected", p.Changes[start].Plane)
+		}
+		if err := j.step(ctx, start, end, target, p.Changes[start:end]); err != nil {
+			return err
+		}
+		start = end
+	}
+	return j.end()
+}
+
+// run finds the end of the changes that may go together.
+func run(changes []plan.Change, start int) int {
+	first := changes[start]
+	end := start + 1
+	for end < len(changes) && changes[end].Plane == first.Plane && changes[end].Phase == first.Phase && (changes[end].Verb == plan.Delete) == (first.Verb == plan.Delete) {
+		end++
+	}
+	return end
+}

@@ -1,0 +1,41 @@
+package host
+
+import (
+	"context"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Plane is a host with what a site wants on it.
+type Plane struct {
+	Host        *Host
+	Tree        model.Tree
+	Directories []Directory
+}
+
+// Name is the plane's.
+func (p *Plane) Name() plan.Plane { return plan.Host }
+
+// Desired lists directories and files of the tree.
+func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
+	return p.Host.Desired(p.Tree, p.Directories)
+}
+
+// Live lists what lies on the host of these, and what an earlier apply left there.
+func (p *Plane) Live(context.Context) ([]plan.Object, error) {
+	return p.Host.Live(p.Tree, p.Directories)
+}
+
+// Apply makes the changes one by one.
+func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	for _, c := range changes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := p.Host.Apply(c, p.Tree); err != nil {
+			return err
+		}
+	}
+	return nil
+}

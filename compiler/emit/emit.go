@@ -1,0 +1,38 @@
+// Package emit joins the emitters: a model goes in, a tree comes out. The emitters below it are pure and know
+// nothing of each other; what two of them share is in the model.
+package emit
+
+import (
+	"fmt"
+
+	"github.com/mailplan/mailplan/compiler/emit/accounts"
+	"github.com/mailplan/mailplan/compiler/emit/mariadb"
+	"github.com/mailplan/mailplan/compiler/emit/rspamd"
+	"github.com/mailplan/mailplan/compiler/model"
+)
+
+type emitter struct {
+	output string
+	files  func(*model.Site) ([]model.File, error)
+}
+
+func emitters() []emitter {
+	return []emitter{
+		{"accounts", accounts.Files},
+		{"mariadb", mariadb.Files},
+		{"rspamd", rspamd.Files},
+	}
+}
+
+// Tree runs every emitter.
+func Tree(s *model.Site) (model.Tree, error) {
+	var all [][]model.File
+	for _, e := range emitters() {
+		files, err := e.files(s)
+		if err != nil {
+			return model.Tree{}, fmt.Errorf("emit %s: %w", e.output, err)
+		}
+		all = append(all, files)
+	}
+	return model.NewTree(all...)
+}

@@ -1,0 +1,127 @@
+// Package sandbox is a folder in which every outside system has a stand-in, so that a whole site can be tried with no
+// account, no host and no container: host/ is the root of the host's file system, edge/ the state of a Cloudflare
+// account behind the real SDK, secrets.json what the encrypted secrets file would hold. The stand-ins speak the real
+// protocols and keep real state; the planes do not know that they are in a sandbox.
+package sandbox
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/dns"
+	"github.com/mailplan/mailplan/compiler/apply/edge"
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/emit/accounts"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/sandbox/cloudflare"
+)
+
+// marker names a folder as a sandbox, so that no other folder is ever used as one.
+const marker = "SANDBOX.txt"
+
+const markerText = "This folder is a mailplan sandbox: stand-ins for a host, a Cloudflare account and the\n" +
+	"secrets of a mail system. Nothing in it is live; delete it when you are done.\n"
+
+// Sandbox is an open one, for one site.
+type Sandbox struct {
+	Dir     string
+	Host    *host.Host
+	Planes  []apply.Plane
+	Journal *apply.Journal
+}
+
+// Open makes the folder or goes on with it.
+func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
+	if err := prepare(dir); err != nil {
+		return nil, err
+	}
+	owners, err := host.OpenRecordedOwners(filepath.Join(dir, "owners.json"))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := openSecrets(dir, s)
+	if err != nil {
+		return nil, err
+	}
+	account, err := openAccount(dir, s)
+	if err != nil {
+		return nil, err
+	}
+	h := &host.Host{Prefix: filepath.Join(dir, "host"), Root: s.Host.Root, Owners: owners, Secrets: keys.value}
+	records := &dns.Plane{Site: s, Edge: account, PublicKey: keys.publicKey, TunnelID: tunnelID}
+	return &Sandbox{
+		Dir:     dir,
+		Host:    h,
+		Planes:  []apply.Plane{records, &host.Plane{Host: h, Tree: tree, Directories: nil}},
+		Journal: apply.Open(filepath.Join(dir, "journal.jsonl")),
+	}, nil
+}
+
+// prepare refuses a folder that holds something else.
+func prepare(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open the sandbox: %w", err)
+	}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == marker }) {
+		return fmt.Errorf("%s is no sandbox and not empty: name a new folder", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the sandbox: %w", err)
+	}
+	return host.WriteFile(filepath.Join(dir, marker), []byte(markerText), 0o600, nil)
+}
+
+// openAccount puts the real SDK before the stand-in, without a socket between them.
+func openAccount(dir string, s *model.Site) (*edge.Edge, error) {
+	server, err := cloudflare.New(filepath.Join(dir, "edge"), cloudflare.Options{})
+	if err != nil {
+		return nil, err
+	}
+	id, err := server.AccountID()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range dns.ZoneNames(s) {
+		if _, err := server.AddZone(name, cloudflare.Plan(s.Edge.Plan)); err != nil {
+			return nil, err
+		}
+	}
+	client := &http.Client{Transport: direct{server}}
+	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: "http://sandbox/client/v4/", HTTPClient: client}), nil
+}
+
+// tunnelID makes up what Cloudflare would give the tunnel.
+func tunnelID(_ context.Context, name string) (string, error) {
+	h := sha256.Sum256([]byte("sandbox tunnel " + name))
+	x := hex.EncodeToString(h[:16])
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:], nil
+}
+
+// Plan compares the sandbox with the site. The headline compares the accounts file of the last apply with the new one.
+func (b *Sandbox) Plan(ctx context.Context, s *model.Site, revision, tree string) (plan.Plan, error) {
+	p, err := apply.Plan(ctx, s.Name, revision, tree, b.Planes)
+	if err != nil {
+		return p, err
+	}
+	content, err := b.Host.Read(accounts.Path)
+	if err != nil {
+		return p, err
+	}
+	before, err := accounts.Parse(content)
+	if err != nil {
+		return p, err
+	}
+	p.Headline = plan.NewHeadline(before, s.Accounts())
+	return p, nil
+}
