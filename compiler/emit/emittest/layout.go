@@ -2,6 +2,7 @@ package emittest
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,15 +22,15 @@ func Layout(t testing.TB, files []model.File, folder string, secret func(string)
 	}
 	dir := t.TempDir()
 	for _, f := range files {
-		rest, ok := strings.CutPrefix(f.Path, model.ProjectDir+"/"+folder+"/")
+		rest, ok := strings.CutPrefix(f.Path, path.Join(model.ProjectDir, folder)+"/")
 		if !ok {
 			continue
 		}
-		path := filepath.Join(dir, rest)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		place := filepath.Join(dir, rest)
+		if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Fill(secret), f.Mode|0o200); err != nil {
+		if err := os.WriteFile(place, f.Fill(secret), f.Mode|0o200); err != nil {
 			t.Fatal(err)
 		}
 	}

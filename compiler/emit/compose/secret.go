@@ -1,0 +1,148 @@
+package compose
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/mailplan/mailplan/compiler/model"
+)
+
+// mount is one secret as a file in a container. Compose mounts such files as they are on the host, so
+// the file's owner must be whoever reads it.
+type mount struct {
+	secret string
+	target string // below /run/secrets
+	uid    int
+}
+
+// mailpland is the user of mailpland's containers.
+const mailpland = 65532
+
+// secrets decides which service sees which secret as a file. Those that stand in a service's own
+// configuration are not among them.
+func (b *builder) secrets() {
+	b.give("mariadb", 999, model.SecretMariaDBRoot, model.SecretRoundcubeDB, model.SecretAccountsDB,
+		model.SecretDovecotDB, model.SecretPostfixDB, model.SecretPasswordDB)
+	b.give("redis", 999, model.SecretRedisPassword)
+	b.give("dovecot", 1000, model.SecretRspamdPassword)
+	b.mounts["roundcube"] = []mount{
+		{model.SecretRoundcubeDB, "roundcube_db_password", 0},
+		{model.SecretRoundcubeDES, "roundcube_des_key", 0},
+	}
+	for _, secret := range b.site.Inventory() {
+		for _, service := range []string{"mailserver-api", "usermgmt"} {
+			if slices.Contains(secret.UsedBy, service) {
+				b.give(service, mailpland, secret.Name)
+			}
+		}
+	}
+	b.give("cloudflared", 65532, b.site.Edge.Tunnel.Token.Secret)
+	if b.tailnetContainer() {
+		b.give("tailscale", 0, model.SecretTailscaleAuth)
+	}
+}
+
+func (b *builder) give(service string, uid int, names ...string) {
+	for _, n := range names {
+		b.mounts[service] = append(b.mounts[service], mount{n, n, uid})
+	}
+}
+
+// mountSecrets gives a service its files.
+func (b *builder) mountSecrets(service string, svc *types.ServiceConfig) {
+	for _, m := range b.mounts[service] {
+		key, path := b.place(service, m)
+		b.out.Secrets[key] = types.SecretConfig{File: "./" + path}
+		svc.Secrets = append(svc.Secrets, types.ServiceSecretConfig{Source: key, Target: "/run/secrets/" + m.target})
+	}
+}
+
+var (
+	unfit    = regexp.MustCompile(`[^A-Za-z0-9._-]`)
+	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// place is where a service's copy of a secret lies: secrets/NAME for the first reader, and below the
+// service's name for one of another user, because one file has one owner.
+func (b *builder) place(service string, m mount) (key, path string) {
+	name := m.secret
+	if first := b.firstReader(m.secret); first != m.uid {
+		name = service + "/" + m.secret
+	}
+	return unfit.ReplaceAllString(name, "-"), "secrets/" + name
+}
+
+// firstReader is the user of the first service in start order that reads the secret.
+func (b *builder) firstReader(secret string) int {
+	uid := -1
+	b.site.Each(func(service string, _ model.Container) {
+		for _, m := range b.mounts[service] {
+			if uid < 0 && m.secret == secret {
+				uid = m.uid
+			}
+		}
+	})
+	return uid
+}
+
+// secretFiles are the files of all those mounts, one per user, sorted by path.
+func (b *builder) secretFiles() []model.File {
+	byPath := map[string]model.File{}
+	b.site.Each(func(service string, _ model.Container) {
+		for _, m := range b.mounts[service] {
+			_, path := b.place(service, m)
+			f := byPath[path]
+			f.Path, f.Mode, f.UID, f.GID = model.ProjectDir+"/"+path, 0o400, m.uid, m.uid
+			f.Content, f.From = []byte(model.SecretMark(m.secret)), "secrets.names."+model.Label(m.secret)
+			f.Reads = append(f.Reads, service)
+			byPath[path] = f
+		}
+	})
+	out := make([]model.File, 0, len(byPath))
+	for _, f := range byPath {
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b model.File) int { return strings.Compare(a.Path, b.Path) })
+	return out
+}
+
+// environment is .env with the five names of the original design, for those who type commands on the host.
+// No container gets them: they see files.
+func environment(s *model.Site) model.File {
+	var text strings.Builder
+	text.WriteString(head(s) + "# For commands typed on this host; no container reads this file.\n")
+	for _, v := range [][2]string{
+		{"MYSQL_ROOT_PASSWORD", model.SecretMariaDBRoot},
+		{"MYSQL_PASSWORD", model.SecretRoundcubeDB},
+		{"USERMGMT_DB_PASSWORD", model.SecretAccountsDB},
+		{"SENDGRID_API_KEY", s.Relay.Password.Secret},
+		{"MAILSERVER_API_TOKEN", s.Edge.Ingest.Token.Secret},
+	} {
+		fmt.Fprintf(&text, "%s='%s'\n", v[0], model.SecretMark(v[1]))
+	}
+	return model.File{Path: model.ProjectDir + "/.env", Mode: 0o600, Content: []byte(text.String()), From: "secrets"}
+}
+
+// environmentExample lists the whole inventory for a reader, without a value.
+func environmentExample(s *model.Site) model.File {
+	var text strings.Builder
+	text.WriteString(head(s) + "# Every secret of the site. Values belong into " + s.Secrets.File + ", which mailplan decrypts when it\n" +
+		"# applies; none of them is read from here.\n")
+	for _, secret := range s.Inventory() {
+		source := "issued outside"
+		if secret.Generated {
+			source = "made by mailplan"
+		}
+		line := secret.Name + "="
+		if !variable.MatchString(secret.Name) {
+			line = "#" + line // a name that no variable can have
+		}
+		fmt.Fprintf(&text, "\n# %s (%s; rotated every %d days; for %s)\n%s\n", secret.Purpose, source, secret.RotateDays,
+			strings.Join(secret.UsedBy, ", "), line)
+	}
+	return model.File{Path: model.ProjectDir + "/.env.example", Mode: 0o644, Content: []byte(text.String()), From: "secrets"}
+}
