@@ -1,0 +1,155 @@
+// The spool keeps at the edge what the ingest cannot take now. A message lies in the bucket, below mail/ under a
+// key that begins with its time, and a pointer to it in the queue. The queue keeps no order and no promise but to
+// wake us again and again; the bucket's keys are the order. So whichever pointer wakes us, the
+// oldest messages go first, and a host that is back is fed by a chain of wakes until nothing is left.
+//
+// Dead letters lie below dead/: what the ingest refused after it had been accepted from the sender, and what
+// it did not take within the queue's patience. Each is told about.
+
+import { digestOf, post } from "./ingest.mjs";
+
+const MAIL = "mail/";
+const DEAD = "dead/";
+const TURN = 5; // messages per call: the free plan allows 50 requests to others in one
+const FIRST_RETRY_SECONDS = 60;
+const REST_MS = 10 * 60_000;
+
+/** Takes a message over from the sender. It throws unless both bucket and queue have it. */
+export async function keep(env, { from, to }, body, digest) {
+  const key = `${MAIL}${new Date().toISOString()}-${crypto.randomUUID()}`;
+  // Kept with its digest in any case: signing may be switched on while the message lies here.
+  await env.SPOOL.put(key, body, { customMetadata: { from, to, digest: digest || (await digestOf(body)) } });
+  try {
+    await env.QUEUE.send({ key }, { delaySeconds: backoff(1, Number(env.RETRY_CAP_SECONDS)) });
+  } catch (error) {
+    // The sender will come again; what stays behind if this fails too, the ingest knows by its content.
+    await env.SPOOL.delete(key).catch(() => {});
+    throw error;
+  }
+}
+
+/** Wakes the spool if anything lies in it. It is a favour: the pointers wake it in any case. */
+export async function nudge(env) {
+  try {
+    const { objects } = await env.SPOOL.list({ prefix: MAIL, limit: 1 });
+    if (objects.length > 0) await env.QUEUE.send({ wake: true });
+  } catch (error) {
+    console.log(JSON.stringify({ event: "spool", text: `not woken: ${error.message}` }));
+  }
+}
+
+// Messages that the ingest itself put off step aside for a while, so that a full mailbox holds nobody else up.
+const resting = new Map(); // key -> until when, in ms
+
+/** Delivers the oldest messages, and settles the pointers that woke us. */
+export async function drain(pointers, env) {
+  for (const pointer of pointers) {
+    if (pointer.body.key?.startsWith(DEAD)) await revive(env, pointer.body.key);
+    resting.delete(mailKey(pointer));
+  }
+  const listing = await env.SPOOL.list({ prefix: MAIL });
+  const waiting = listing.objects.map((object) => object.key).filter((key) => !((resting.get(key) ?? 0) > Date.now()));
+  const settled = await deliverAll(env, waiting.slice(0, TURN));
+  for (const pointer of pointers) settle(pointer, listing, settled, env);
+  const more = waiting.length > TURN || listing.truncated;
+  if (settled.size > 0 && more) await env.QUEUE.send({ wake: true });
+}
+
+function mailKey(pointer) {
+  return pointer.body.key?.replace(DEAD, MAIL);
+}
+
+/**
+ * Delivers in order until the ingest is out of reach; returns the keys that need nothing more. One message
+ * alone may be the cause of silence (a scan that outlasts the time-out): if the next one is answered, it rests.
+ */
+async function deliverAll(env, keys) {
+  const settled = new Set();
+  let silent = "";
+  for (const key of keys) {
+    const verdict = await deliver(env, key);
+    if (verdict === "unreachable") {
+      if (silent) break;
+      silent = key;
+      continue;
+    }
+    if (silent) rest(silent);
+    silent = "";
+    if (verdict === "deferred") rest(key);
+    else settled.add(key);
+  }
+  return settled;
+}
+
+function rest(key) {
+  resting.set(key, Date.now() + REST_MS);
+}
+
+/** Tries one message; delivered or refused, it is no longer below mail/ afterwards. */
+async function deliver(env, key) {
+  const object = await env.SPOOL.get(key);
+  if (!object) return "delivered"; // by another call
+  const { from, to, digest } = object.customMetadata;
+  const { verdict, http, text } = await post(env, { from, to }, object.body, digest);
+  console.log(JSON.stringify({ event: "spool", key, verdict, http, text }));
+  if (verdict === "delivered") await env.SPOOL.delete(key);
+  if (verdict === "refused") await env.DEAD.send({ key: await bury(env, key, text), reason: text });
+  return verdict;
+}
+
+function settle(pointer, listing, settled, env) {
+  const key = mailKey(pointer);
+  const last = listing.objects.at(-1)?.key ?? "";
+  const there = listing.objects.some((object) => object.key === key) || (listing.truncated && key > last);
+  if (!there || settled.has(key)) pointer.ack();
+  else pointer.retry({ delaySeconds: backoff(pointer.attempts, Number(env.RETRY_CAP_SECONDS)) });
+}
+
+/** Seconds until the next try. The cap spreads the retries over the queue's whole retention. */
+export function backoff(attempts, cap) {
+  return Math.min(cap, FIRST_RETRY_SECONDS * 2 ** Math.min(attempts - 1, 20));
+}
+
+/** Moves a message to the dead letters and returns its key there, or undefined when there is none. */
+async function bury(env, key, reason) {
+  return move(env, key, key.replace(MAIL, DEAD), { reason });
+}
+
+/** Takes a message back from the dead letters: an operator asked for it. */
+async function revive(env, key) {
+  return move(env, key, key.replace(DEAD, MAIL), {});
+}
+
+/** The copy is there before the original goes; done before, it is done. */
+async function move(env, from, to, more) {
+  const object = await env.SPOOL.get(from);
+  if (!object) return (await env.SPOOL.head(to)) ? to : undefined;
+  await env.SPOOL.put(to, object.body, { customMetadata: { ...object.customMetadata, ...more } });
+  await env.SPOOL.delete(from);
+  return to;
+}
+
+/** Tells about dead letters. A pointer that ran out of retries brings its message here first. */
+export async function alarm(pointers, env) {
+  const dead = [];
+  for (const { body } of pointers) {
+    const key = body.key?.startsWith(MAIL) ? await bury(env, body.key, "not taken within the spool's time") : body.key;
+    if (key) dead.push({ key, reason: body.reason ?? "not taken within the spool's time" });
+  }
+  if (dead.length > 0) await tell(env, dead);
+}
+
+async function tell(env, letters) {
+  const text = `mailplan ${env.SITE}: ${letters.length} spooled message(s) could not be delivered and are dead letters; see mailplan spool list`;
+  console.error(JSON.stringify({ event: "dead letter", text, letters }));
+  if (!env.ALERT_WEBHOOK) return;
+  const response = await fetch(env.ALERT_WEBHOOK.trim(), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ site: env.SITE, kind: "dead-letter", text, letters }),
+    signal: AbortSignal.timeout(30_000),
+  });
+  await response.body?.cancel();
+  // Thrown, the queue brings the pointers again.
+  if (!response.ok) throw new Error(`alert webhook answered ${response.status}`);
+}

@@ -1,0 +1,153 @@
+// The spool over days of simulated time, by plain import.
+import assert from "node:assert/strict";
+import { afterEach, mock, test } from "node:test";
+import { answers } from "./support.mjs";
+import { World } from "./world.mjs";
+
+const { default: worker } = await import(`${process.env.WORKER_DIR}/worker.mjs`);
+const { backoff } = await import(`${process.env.WORKER_DIR}/spool.mjs`);
+console.log = () => {};
+console.error = () => {};
+afterEach(() => mock.timers.reset());
+
+const numbers = (n) => Array.from({ length: n }, (_, i) => String(i).padStart(5, "0"));
+const bodies = (world) => world.delivered.map((one) => one.body);
+
+/** Sends one message every so many days, whatever the ingest says. */
+async function stream(world, names, every) {
+  for (const name of names) {
+    assert.ok(await world.send(name), `${name} was not taken over`);
+    await world.until(world.day + every);
+  }
+}
+
+test("an outage of eleven days: everything kept, drained in order, once, nobody dead", async () => {
+  const world = new World(worker);
+  world.ingest = () => (world.day < 11 ? answers.page(530)() : answers.delivered());
+  const names = numbers(200);
+  await stream(world, names, 10.9 / 200);
+  assert.equal(world.delivered.length, 0);
+  assert.equal(world.keys("mail/").length, 200);
+  await world.until(13);
+  assert.deepEqual(bodies(world), names);
+  assert.deepEqual([world.keys("").length, world.alarms.length, world.mail.entries.length], [0, 0, 0]);
+  const last = (world.delivered.at(-1).day - 11) * 24 * 60;
+  assert.ok(last < 60, `drained ${last.toFixed(0)} minutes after the host came back`);
+  console.info(`200 messages, drained ${last.toFixed(0)} minutes after the host came back, ${world.calls} requests to it`);
+});
+
+test("after a long outage the first new message brings the waiting ones", async () => {
+  const world = new World(worker);
+  world.ingest = () => (world.day < 5 ? answers.page(530)() : answers.delivered());
+  await stream(world, ["first", "second"], 0.001);
+  await world.until(5.0001);
+  assert.deepEqual(bodies(world), []);
+  assert.ok(await world.send("new"));
+  await world.until(5.0002);
+  assert.deepEqual(bodies(world), ["new", "first", "second"]);
+});
+
+test("with more than one page of the bucket's list, too", async () => {
+  const world = new World(worker, { page: 20 });
+  world.ingest = () => (world.day < 2 ? Promise.reject(new Error("connection lost")) : answers.delivered());
+  const names = numbers(150);
+  await stream(world, names, 0.01);
+  await world.until(3);
+  assert.deepEqual(bodies(world), names);
+  assert.equal(world.mail.entries.length, 0);
+});
+
+test("what stays hopeless becomes a dead letter with an alarm, and holds nobody up", async () => {
+  const world = new World(worker);
+  const full = "bob@example.com";
+  world.ingest = (one) => (world.day < 1 ? answers.page(502)() : one.to === full ? answers.deferred() : answers.delivered());
+  for (const name of numbers(60)) {
+    assert.ok(await world.send(name, Number(name) < 20 ? full : "alice@example.com"));
+    await world.until(world.day + 0.01);
+  }
+  await world.until(1.5);
+  assert.deepEqual(bodies(world), numbers(60).slice(20), "the others were delivered, in order");
+  await world.until(11.9);
+  assert.equal(world.alarms.length, 0, "patience ended early");
+  await world.until(14);
+  assert.equal(world.keys("mail/").length, 0);
+  assert.equal(world.keys("dead/").length, 20);
+  assert.deepEqual(world.alarms.map((letter) => letter.key).sort(), world.keys("dead/"));
+});
+
+test("refused after it was kept: a dead letter at once, told about", async () => {
+  const world = new World(worker);
+  world.ingest = () => (world.day < 0.5 ? answers.deferred() : answers.refused());
+  assert.ok(await world.send("virus"));
+  await world.until(1);
+  assert.equal(world.keys("dead/").length, 1);
+  assert.match(world.alarms[0].reason, /5\.7\.1 contains a virus/);
+  assert.equal(world.objects.get(world.keys("dead/")[0]).customMetadata.reason, "5.7.1 contains a virus");
+});
+
+test("a message that silences the ingest does not hold the others up", async () => {
+  const world = new World(worker);
+  world.ingest = (one) => (world.day < 1 || one.body === "00000" ? Promise.reject(new Error("timed out")) : answers.delivered());
+  await stream(world, numbers(50), 0.01);
+  await world.until(1.2);
+  assert.deepEqual(bodies(world), numbers(50).slice(1));
+});
+
+test("an operator revives a dead letter", async () => {
+  const world = new World(worker, { maxRetries: 2 });
+  world.ingest = () => (world.day < 3 ? answers.deferred() : answers.delivered());
+  assert.ok(await world.send("late"));
+  await world.until(2.9);
+  const [key] = world.keys("dead/");
+  await world.until(3);
+  world.mail.add({ key });
+  await world.until(3.1);
+  assert.deepEqual(bodies(world), ["late"]);
+  assert.equal(world.keys("").length, 0);
+});
+
+test("an alarm that is not heard is raised again", async () => {
+  const world = new World(worker, { maxRetries: 1 });
+  world.ingest = answers.deferred;
+  world.webhook = () => new Response("", { status: world.day < 0.2 ? 500 : 200 });
+  assert.ok(await world.send("hopeless"));
+  world.dead.maxRetries = 1000;
+  await world.until(1);
+  assert.equal(world.alarms.length, 1);
+});
+
+test("taken over means in bucket and queue, else the sender keeps it", async () => {
+  for (const part of ["SPOOL", "QUEUE"]) {
+    const world = new World(worker);
+    world.ingest = answers.page(503);
+    world.env[part] = { ...world.env[part], put: part === "SPOOL" && fail, send: fail, delete: world.env.SPOOL.delete };
+    assert.equal(await world.send("x"), false, part);
+    assert.equal(world.keys("").length, 0, part);
+    mock.timers.reset();
+  }
+  async function fail() {
+    throw new Error("simulated");
+  }
+});
+
+test("bucket, queues and ingest fail at random: nothing that was taken over is lost", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = new World(worker, { faults: 0.05, seed, page: 30 });
+    world.ingest = () => (world.day < 1 || world.random() < 0.2 ? answers.page(502)() : answers.delivered());
+    const taken = [];
+    for (const name of numbers(80)) {
+      if (await world.send(name)) taken.push(name);
+      await world.until(world.day + 0.02);
+    }
+    await world.until(14);
+    const arrived = new Set(bodies(world));
+    for (const key of world.keys("dead/")) arrived.add(world.objects.get(key).bytes.toString("latin1"));
+    assert.deepEqual(taken.filter((name) => !arrived.has(name)), [], `seed ${seed}`);
+    assert.ok(taken.length > 60, `seed ${seed}: only ${taken.length} were taken over`);
+    mock.timers.reset();
+  }
+});
+
+test("delays double up to the cap", () => {
+  assert.deepEqual([1, 2, 3, 7, 8, 9, 100].map((n) => backoff(n, 11_667)), [60, 120, 240, 3840, 7680, 11_667, 11_667]);
+});
