@@ -14,6 +14,8 @@ func verbs() []*cobra.Command {
 		newServeCmd(),
 		newLedgerCmd(),
 		newHealthCmd(),
+		newBackupCmd(),
+		newRestoreCmd(),
 	}
 }
 
