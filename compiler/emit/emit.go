@@ -6,7 +6,11 @@ import (
 	"fmt"
 
 	"github.com/mailplan/mailplan/compiler/emit/accounts"
+	"github.com/mailplan/mailplan/compiler/emit/clamav"
 	"github.com/mailplan/mailplan/compiler/emit/mariadb"
+	"github.com/mailplan/mailplan/compiler/emit/nginx"
+	"github.com/mailplan/mailplan/compiler/emit/redis"
+	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -19,7 +23,11 @@ type emitter struct {
 func emitters() []emitter {
 	return []emitter{
 		{"accounts", accounts.Files},
+		{"clamav", clamav.Files},
 		{"mariadb", mariadb.Files},
+		{"nginx", nginx.Files},
+		{"redis", redis.Files},
+		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},
 	}
 }
