@@ -113,7 +113,7 @@ func TestBindings(t *testing.T) {
 	s.Edge.Spool.Enabled, s.Edge.Access.Ingest = true, true
 	s.Monitoring.Alerts.Webhook = &model.SecretRef{Secret: "ALERT_URL"}
 	more := append(plain, "ACCESS_CLIENT_ID=mailplan:home ingest", "ACCESS_CLIENT_SECRET=mailplan:home ingest", "ALERT_WEBHOOK=ALERT_URL",
-		"DEAD=home-spool-dead", "QUEUE=home-spool", "RETRY_CAP_SECONDS="+fmt.Sprint(cloudflare.RetryCap(s.Edge.Spool)), "SPOOL=home-spool")
+		"DEAD=home-spool-dead", "DEAD_NAME=home-spool-dead", "QUEUE=home-spool", "RETRY_CAP_SECONDS="+fmt.Sprint(cloudflare.RetryCap(s.Edge.Spool)), "SPOOL=home-spool")
 	slices.Sort(more)
 	if diff := cmp.Diff(more, names()); diff != "" {
 		t.Error(diff)

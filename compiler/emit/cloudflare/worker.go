@@ -78,7 +78,9 @@ func bindingsOf(s *model.Site) []Binding {
 	}
 	spool := s.Edge.Spool
 	if spool.Enabled {
-		list = append(list, Binding{Name: "DEAD", Type: "queue", Queue: spool.DeadLetterQueue(), From: "edge.spool.queue"})
+		list = append(list,
+			Binding{Name: "DEAD", Type: "queue", Queue: spool.DeadLetterQueue(), From: "edge.spool.queue"},
+			text("DEAD_NAME", spool.DeadLetterQueue(), "edge.spool.queue"))
 	}
 	list = append(list,
 		secret("DIGEST_KEY", s.Edge.Worker.DigestKey, "edge.worker.digestKey"),

@@ -7,8 +7,8 @@
 //   throw      everything else. Email Routing answers a temporary error, and the sender keeps the message.
 //
 // Bindings: INGEST_URL, INGEST_TOKEN, DIGEST_KEY, MAX_BYTES, TIMEOUT_MS, SITE; SIGNING_KEY where requests are
-// signed; ACCESS_CLIENT_ID and ACCESS_CLIENT_SECRET behind Access; with the spool SPOOL (R2), QUEUE, DEAD,
-// RETRY_CAP_SECONDS; ALERT_WEBHOOK where there is one.
+// signed; ACCESS_CLIENT_ID and ACCESS_CLIENT_SECRET behind Access; with the spool SPOOL (R2), QUEUE, DEAD and
+// its name DEAD_NAME, RETRY_CAP_SECONDS; ALERT_WEBHOOK where there is one.
 
 import recipients from "./recipients.mjs"; // made at apply: it is keyed with a secret
 import { accepts } from "./lookup.mjs";
@@ -31,7 +31,7 @@ export default {
   },
 
   async queue(batch, env) {
-    await (batch.queue.endsWith("-dead") ? alarm : drain)(batch.messages, env);
+    await (batch.queue === env.DEAD_NAME ? alarm : drain)(batch.messages, env);
   },
 };
 

@@ -44,7 +44,7 @@ function start(spool) {
     workers: [
       { name: "driver", modules: true, scriptPath: process.env.DRIVER, compatibilityDate: "2026-04-01", serviceBindings: { EDGE: "mail" } },
       spool
-        ? { name: "mail", ...common, ...queues, bindings: { ...settings, RETRY_CAP_SECONDS: "1", ALERT_WEBHOOK: "https://alerts.example/hook" } }
+        ? { name: "mail", ...common, ...queues, bindings: { ...settings, RETRY_CAP_SECONDS: "1", DEAD_NAME: "home-spool-dead", ALERT_WEBHOOK: "https://alerts.example/hook" } }
         : { name: "mail", ...common, bindings: settings },
     ],
   });

@@ -16,7 +16,7 @@ export class World {
     this.mail.deadLetters = this.dead;
     this.env = {
       ...settings, RETRY_CAP_SECONDS: String(cap), ALERT_WEBHOOK: "https://alerts.example/hook",
-      SPOOL: this.bucket(), QUEUE: this.mail, DEAD: this.dead,
+      SPOOL: this.bucket(), QUEUE: this.mail, DEAD: this.dead, DEAD_NAME: "home-spool-dead",
     };
     mock.timers.enable({ apis: ["Date"], now: START });
     globalThis.fetch = (url, init) => this.fetch(url, init);
