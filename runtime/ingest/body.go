@@ -27,12 +27,26 @@ var (
 	errSpillFull  = errors.New("no room left to hold the message")
 )
 
+// A message that fits into a large block is held in memory before it goes on; of a larger one the first
+// small block is read before anything is decided.
 const (
-	blockSize     = 64 << 10
+	smallBlock    = 64 << 10
+	largeBlock    = 256 << 10
 	maxHeaderSize = 512 << 10
 )
 
-var blockPool = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
+var (
+	smallBlocks = sync.Pool{New: func() any { b := make([]byte, smallBlock); return &b }}
+	largeBlocks = sync.Pool{New: func() any { b := make([]byte, largeBlock); return &b }}
+)
+
+// blocksFor picks the kind of block that a message of this size, or -1, begins with.
+func blocksFor(size int64) *sync.Pool {
+	if size >= 0 && (size < smallBlock || size >= largeBlock) {
+		return &smallBlocks
+	}
+	return &largeBlocks
+}
 
 // source reads the body of one request, within its limits of size and silence.
 type source struct {
@@ -98,19 +112,21 @@ func (s *source) end() error {
 type mail struct {
 	first  []byte // begins with the whole header section
 	header message.Header
-	length int // of the header section
-	keyer  *message.Keyer
-	whole  bool // nothing more to come
+	length int            // of the header section
+	keyer  *message.Keyer // nil when nothing is remembered
+	whole  bool           // nothing more to come
 	file   *os.File
 	size   int64 // of first and file; all of the message when whole
+	pool   *sync.Pool
 	pooled *[]byte
 	hold   *spill
 	held   int64 // bytes that file takes from the spill store
 }
 
-// readMail reads as far as the header section and the first block reach.
-func readMail(src io.Reader, from string, by []string) (*mail, error) {
-	m := &mail{pooled: blockPool.Get().(*[]byte)}
+// readMail reads as far as the header section and the first block reach. size is as announced, or -1.
+func readMail(src io.Reader, size int64) (*mail, error) {
+	m := &mail{pool: blocksFor(size)}
+	m.pooled = m.pool.Get().(*[]byte)
 	buf := (*m.pooled)[:0]
 	for {
 		n, err := src.Read(buf[len(buf):cap(buf)])
@@ -144,9 +160,23 @@ func readMail(src io.Reader, from string, by []string) (*mail, error) {
 		m.length = len(buf)
 	}
 	m.header = message.Parse(buf[:m.length])
-	m.keyer = message.NewKeyer(from, m.header, by)
-	m.keyer.Write(buf[m.length:])
 	return m, nil
+}
+
+// makeKey begins the message's content key with what is already here.
+func (m *mail) makeKey(secret []byte, from string, by []string) (err error) {
+	if m.keyer, err = message.NewKeyer(secret, from, m.header, by); err != nil {
+		return err
+	}
+	m.see(m.first[m.length:])
+	return nil
+}
+
+// see has the content key cover b.
+func (m *mail) see(b []byte) {
+	if m.keyer != nil {
+		m.keyer.Write(b)
+	}
 }
 
 // finish reads what is still to come into the spill store, so that the message can be read again.
@@ -160,8 +190,8 @@ func (m *mail) finish(src io.Reader, hold *spill) error {
 		return err
 	}
 	m.file = file
-	block := blockPool.Get().(*[]byte)
-	defer blockPool.Put(block)
+	block := smallBlocks.Get().(*[]byte)
+	defer smallBlocks.Put(block)
 	for {
 		n, err := io.ReadFull(src, *block)
 		if n > 0 {
@@ -184,7 +214,7 @@ func (m *mail) store(b []byte) error {
 		return errSpillFull
 	}
 	m.held += int64(len(b))
-	m.keyer.Write(b)
+	m.see(b)
 	if _, err := m.file.Write(b); err != nil {
 		return fmt.Errorf("%w: %w", errSpillFull, err)
 	}
@@ -205,7 +235,7 @@ func (m *mail) tail() io.Reader {
 
 func (m *mail) close() {
 	if m.pooled != nil {
-		blockPool.Put(m.pooled)
+		m.pool.Put(m.pooled)
 		m.pooled = nil
 	}
 	if m.file != nil {

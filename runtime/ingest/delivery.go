@@ -42,6 +42,7 @@ type delivery struct {
 	targets    []target
 	size       int64 // -1 when not announced
 	key        ledger.Key
+	small      bool // its delivery id follows from its content, see isSmall
 	verdict    *scan.Verdict
 	decision   scan.Decision
 	err        error
@@ -65,12 +66,17 @@ func (d *delivery) run(ctx context.Context, src io.Reader) result {
 		res.close = true
 		return res
 	}
-	m, err := readMail(src, d.from, d.server.conf.Trace.By)
+	m, err := readMail(src, d.size)
 	if err != nil {
 		return d.failed(err)
 	}
 	defer m.close()
-	d.key.Head = m.keyer.Head
+	if l := d.server.ledger; l != nil {
+		if err := m.makeKey(l.Secret(), d.from, d.server.conf.Trace.By); err != nil {
+			return d.failed(err)
+		}
+		d.key.Head = m.keyer.Head
+	}
 	d.refuseLoops(m)
 	streamed, err := d.canStream(m)
 	if err == nil {
@@ -181,8 +187,9 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 	if err := m.finish(src, &d.server.spill); err != nil {
 		return err
 	}
-	d.size, d.key.Content = m.size, m.keyer.Content()
+	d.size = m.size
 	if d.server.ledger != nil {
+		d.key.Content, d.small = m.keyer.Content(), isSmall(m, d.server.conf.Trace.By)
 		defer d.server.ledger.Claim(d.key, d.mailboxes())()
 		if err := d.recall(); err != nil {
 			return err
@@ -201,6 +208,13 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 		}
 	}
 	return nil
+}
+
+// isSmall says that a message, tried again with any other trace, will be held in memory again. Its
+// delivery id is then always made from its content, so that the mail store knows a second copy without
+// our help, and nothing need be on disk before it goes out.
+func isSmall(m *mail, by []string) bool {
+	return m.file == nil && m.size-m.header.TraceLength(by) <= largeBlock/2
 }
 
 func (d *delivery) mailboxes() []string {
@@ -345,7 +359,7 @@ func (d *delivery) transact(ctx context.Context, g group, size int64, send func(
 		return nil
 	}
 	defer t.Abort()
-	if d.key.Content != [32]byte{} { // known before the body goes out
+	if d.key.Content != [32]byte{} && !d.small {
 		if err := d.begin(g); err != nil {
 			return err
 		}
@@ -561,7 +575,7 @@ type keyedReader struct {
 // Read reads from the source into the key.
 func (k *keyedReader) Read(b []byte) (int, error) {
 	n, err := k.src.Read(b)
-	k.m.keyer.Write(b[:n])
+	k.m.see(b[:n])
 	k.m.size += int64(n)
 	return n, err
 }

@@ -25,8 +25,9 @@ func bodies() map[string][]byte {
 		"header only":   []byte("From: a@b.example\r\nMessage-ID: <h@x>\r\n\r\n"),
 		"nested": []byte("From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n" +
 			"--o\r\nContent-Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\na\r\n--i--\r\n--o\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nx\r\n--o--\r\n"),
-		"just a block": []byte("From: a@b.example\r\nMessage-ID: <b@x>\r\n\r\n" + strings.Repeat("y", blockSize-43)),
-		"25 MiB":       []byte("From: a@b.example\r\nMessage-ID: <big@x>\r\n\r\n" + strings.Repeat(strings.Repeat("z", 76)+"\r\n", 25<<20/78-10)),
+		"just a block":  []byte("From: a@b.example\r\nMessage-ID: <b@x>\r\n\r\n" + strings.Repeat("y", smallBlock-43)),
+		"a large block": []byte("From: a@b.example\r\nMessage-ID: <c@x>\r\n\r\n" + strings.Repeat("y", largeBlock-43)),
+		"25 MiB":        []byte("From: a@b.example\r\nMessage-ID: <big@x>\r\n\r\n" + strings.Repeat(strings.Repeat("z", 76)+"\r\n", 25<<20/78-10)),
 	}
 }
 

@@ -63,9 +63,10 @@ type Record struct {
 
 // Ledger is an open ledger file. Its methods may be called at the same time.
 type Ledger struct {
-	db   *bbolt.DB
-	keep time.Duration
-	now  func() time.Time
+	db     *bbolt.DB
+	keep   time.Duration
+	now    func() time.Time
+	secret []byte
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -111,13 +112,19 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{},
 		claims: map[string]chan struct{}{}, done: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
-	if err := l.Prune(); err != nil {
+	if l.secret, err = readSecret(db); err == nil {
+		err = l.Prune()
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	go l.commitLoop()
 	return l, nil
 }
+
+// Secret is the ledger's own random secret of 32 bytes, for making content keys.
+func (l *Ledger) Secret() []byte { return l.secret }
 
 // Close commits what is queued and closes the file.
 func (l *Ledger) Close() error {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,9 +14,11 @@ import (
 // The file has one bucket per UTC day, named 2026-11-21, so that forgetting is the removal of whole
 // buckets. A key is head, content and the first half of the SHA-256 of the mailbox; a value is state,
 // time, id, the mailbox's length, mailbox and reply. A record lives in the bucket of its last change.
+// The bucket "secret" holds the secret of the content keys.
 const (
-	dayLayout = "2006-01-02"
-	fixedPart = 1 + 8 + 16 + 2
+	dayLayout    = "2006-01-02"
+	fixedPart    = 1 + 8 + 16 + 2
+	secretBucket = "secret"
 )
 
 var errRecord = errors.New("damaged record")
@@ -50,12 +53,41 @@ func decode(k, v []byte) (r Record, err error) {
 	return r, nil
 }
 
+func readSecret(db *bbolt.DB) (secret []byte, err error) {
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte(secretBucket))
+		if err != nil {
+			return err
+		}
+		if secret = bytes.Clone(b.Get([]byte(secretBucket))); secret != nil {
+			return nil
+		}
+		secret = make([]byte, 32)
+		rand.Read(secret)
+		return b.Put([]byte(secretBucket), secret)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger's secret: %w", err)
+	}
+	return secret, nil
+}
+
+// days calls each with every day's bucket, oldest first.
+func days(tx *bbolt.Tx, each func(day []byte, b *bbolt.Bucket) error) error {
+	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		if string(name) == secretBucket {
+			return nil
+		}
+		return each(name, b)
+	})
+}
+
 // readRecord looks from the newest day to the oldest.
 func readRecord(tx *bbolt.Tx, key string) (Record, bool) {
 	c := tx.Cursor()
 	for day, _ := c.Last(); day != nil; day, _ = c.Prev() {
 		b := tx.Bucket(day)
-		if b == nil {
+		if b == nil || string(day) == secretBucket {
 			continue
 		}
 		if v := b.Get([]byte(key)); v != nil {
@@ -68,7 +100,7 @@ func readRecord(tx *bbolt.Tx, key string) (Record, bool) {
 
 func (l *Ledger) prefixExists(prefix []byte) (found bool, err error) {
 	err = l.db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+		return days(tx, func(_ []byte, b *bbolt.Bucket) error {
 			if k, _ := b.Cursor().Seek(prefix); bytes.HasPrefix(k, prefix) {
 				found = true
 			}
@@ -172,7 +204,7 @@ func (l *Ledger) Prune() error {
 	err := l.db.Update(func(tx *bbolt.Tx) error {
 		var old [][]byte
 		c := tx.Cursor()
-		for day, _ := c.First(); day != nil && string(day) < limit; day, _ = c.Next() {
+		for day, _ := c.First(); day != nil && string(day) < limit && string(day) != secretBucket; day, _ = c.Next() {
 			old = append(old, bytes.Clone(day))
 		}
 		for _, day := range old {
@@ -193,7 +225,7 @@ func (l *Ledger) All(each func(Record) error) error { return all(l.db, each) }
 
 func all(db *bbolt.DB, each func(Record) error) error {
 	return db.View(func(tx *bbolt.Tx) error {
-		return tx.ForEach(func(day []byte, b *bbolt.Bucket) error {
+		return days(tx, func(day []byte, b *bbolt.Bucket) error {
 			return b.ForEach(func(k, v []byte) error {
 				r, err := decode(k, v)
 				if err != nil {

@@ -81,3 +81,11 @@ func (h Header) withoutTrace(by []string) []Field {
 	}
 	return nil
 }
+
+// TraceLength is the size in bytes of the trace that [NewKeyer] leaves out.
+func (h Header) TraceLength(by []string) (n int64) {
+	for _, f := range h.Fields[:len(h.Fields)-len(h.withoutTrace(by))] {
+		n += int64(len(f.Raw))
+	}
+	return n
+}
