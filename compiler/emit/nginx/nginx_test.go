@@ -41,7 +41,7 @@ const serving = `
 cp -a /etc/nginx.site/. /etc/nginx/
 sed -i /resolver/d /etc/nginx/nginx.conf # nobody answers here
 nginx >/dev/null 2>&1
-for i in $(seq 50); do curl -sf 127.0.0.1/health >/dev/null && break; sleep 0.1; done
+for i in $(seq 50); do curl -sf 127.0.0.1/healthz >/dev/null && break; sleep 0.1; done
 get() { curl -s -o /tmp/body -w '%{http_code} ' -H "Host: $1" $3 "127.0.0.1$2"; cat /tmp/body; printf '\0'; }
 `
 

@@ -27,7 +27,6 @@ type view struct {
 	*model.Site
 	R          model.Roundcube
 	IMAP, SMTP string // names that the certificate must have
-	SMTPHost   string // as Roundcube writes it
 	Host       string // pattern of our own web name
 	Nginx      netip.Addr
 }
@@ -39,16 +38,12 @@ func Files(s *model.Site) ([]model.File, error) {
 		return nil, fmt.Errorf("roundcube: %w", err)
 	}
 	v := view{
-		Site:     s,
-		R:        s.Containers.Roundcube,
-		IMAP:     clientName(s, "imap."),
-		SMTP:     clientName(s, "smtp."),
-		SMTPHost: "ssl://postfix:465",
-		Host:     "^" + regexp.QuoteMeta(s.Edge.Tunnel.Hostnames.Webmail) + "$",
-		Nginx:    nginx,
-	}
-	if s.Containers.Postfix.Submissions == 0 {
-		v.SMTPHost = "tls://postfix:587"
+		Site:  s,
+		R:     s.Containers.Roundcube,
+		IMAP:  clientName(s, "imap."),
+		SMTP:  clientName(s, "smtp."),
+		Host:  "^" + regexp.QuoteMeta(s.Edge.Tunnel.Hostnames.Webmail) + "$",
+		Nginx: nginx,
 	}
 	t, err := template.New("config.php").Funcs(template.FuncMap{"php": quote, "secret": nowdoc}).Parse(config)
 	if err != nil {

@@ -69,9 +69,3 @@ func TestEvaluates(t *testing.T) {
 		t.Errorf("the mail store is not verified: %s", imap)
 	}
 }
-
-func TestSubmissionOnly(t *testing.T) {
-	s := emittest.Site()
-	s.Containers.Postfix.Submissions = 0
-	emittest.Holds(t, emittest.Emit(t, roundcube.Files, s), "config/roundcube/mailplan.php", "'tls://postfix:587'")
-}
