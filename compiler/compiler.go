@@ -40,6 +40,15 @@ func checked(src *schema.Source, err error) (*Site, error) {
 	return &Site{Source: src, Model: m, Findings: check.Site(m, check.Facts{SecretNames: names})}, nil
 }
 
+// Pos is the line to look at for a finding: where its path is written, else its other path, else the site's beginning.
+func (s *Site) Pos(f check.Finding) schema.Pos {
+	pos := s.Source.Pos(f.Path)
+	if f.OrPath != "" && pos == s.Source.Pos("") {
+		return s.Source.Pos(f.OrPath)
+	}
+	return pos
+}
+
 // Tree emits everything that follows from the site.
 func (s *Site) Tree() (model.Tree, error) { return emit.Tree(s.Model) }
 

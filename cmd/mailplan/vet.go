@@ -93,7 +93,7 @@ func (c *cli) vetJSON(site *compiler.Site, problems schema.Problems) error {
 func located(site *compiler.Site, findings []check.Finding) []finding {
 	out := make([]finding, 0, len(findings))
 	for _, f := range findings {
-		out = append(out, finding{Pos: site.Source.Pos(f.Path), Finding: f})
+		out = append(out, finding{Pos: site.Pos(f), Finding: f})
 	}
 	slices.SortStableFunc(out, func(a, b finding) int {
 		switch {

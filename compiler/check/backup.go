@@ -73,6 +73,7 @@ func lockMode(c *checker) {
 func lockExpiry(c *checker) {
 	if o := c.site.Backup.Offsite; o != nil && o.S3.ExpireDays <= o.S3.Lock.Days {
 		c.report("backup.offsite.s3.expireDays", "copies expire after %d days and are locked for %d", o.S3.ExpireDays, o.S3.Lock.Days).
+			or("backup.offsite.s3.lock.days").
 			fix("backup.offsite.s3.expireDays", fmt.Sprint(o.S3.Lock.Days+5))
 	}
 }
@@ -81,7 +82,7 @@ func lockWeekly(c *checker) {
 	o := c.site.Backup.Offsite
 	if need := 7 * c.site.Backup.Local.KeepWeekly; o != nil && o.S3.Lock.Days < need {
 		c.report("backup.offsite.s3.lock.days", "copies are locked for %d days, %d weekly ones need %d",
-			o.S3.Lock.Days, c.site.Backup.Local.KeepWeekly, need)
+			o.S3.Lock.Days, c.site.Backup.Local.KeepWeekly, need).or("backup.local.keepWeekly")
 	}
 }
 
@@ -100,7 +101,7 @@ func retentionGap(c *checker) {
 
 func drillAge(c *checker) {
 	if d := c.site.Backup.Drill; d.MaxAgeDays < d.EveryDays {
-		c.report("backup.drill.maxAgeDays", "a receipt is good for %d days, a drill comes every %d", d.MaxAgeDays, d.EveryDays)
+		c.report("backup.drill.maxAgeDays", "a receipt is good for %d days, a drill comes every %d", d.MaxAgeDays, d.EveryDays).or("backup.drill.everyDays")
 	}
 }
 

@@ -35,6 +35,7 @@ type Finding struct {
 	Rule     string   `json:"rule"`
 	Severity Severity `json:"severity"`
 	Path     string   `json:"path"` // site path to look at
+	OrPath   string   `json:"-"`    // the other party: to look at where Path is left to its default
 	Message  string   `json:"message"`
 	Hint     string   `json:"hint,omitempty"`
 	Fix      *Fix     `json:"fix,omitempty"`
@@ -89,6 +90,11 @@ func (c *checker) report(path, format string, args ...any) *Finding {
 
 func (f *Finding) hint(format string, args ...any) *Finding {
 	f.Hint = fmt.Sprintf(format, args...)
+	return f
+}
+
+func (f *Finding) or(path string) *Finding {
+	f.OrPath = path
 	return f
 }
 

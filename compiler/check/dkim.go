@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/mailplan/mailplan/compiler/model"
@@ -87,11 +88,11 @@ func matches(s model.Selector) error {
 	}
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
-		return fmt.Errorf("is no RSA key: %w", err)
+		return errors.New("is no RSA key in DER (RFC 6376 3.6.1)")
 	}
 	public, ok := key.(*rsa.PublicKey)
 	if !ok {
-		return fmt.Errorf("is no RSA key")
+		return errors.New("is a key, but no RSA key")
 	}
 	if bits := public.N.BitLen(); bits != s.Bits {
 		return fmt.Errorf("has %d bits, declared are %d", bits, s.Bits)

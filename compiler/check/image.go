@@ -11,7 +11,7 @@ func imageRules() []Rule {
 	return []Rule{
 		{ID: "image-floating", Severity: Error, Holes: "S-02 S-25 C-130", Title: "no image floats",
 			Why: "the next pull brings another major version, without review and without a way back", find: imageFloating},
-		{ID: "image-ended", Severity: Error, Holes: "S-37 C-130", Title: "no image is past its end of life",
+		{ID: "image-ended", Severity: Warning, Holes: "S-37 C-130", Title: "no image is past its end of life",
 			Why: "holes found since then stay open", find: imageEnded},
 		{ID: "image-vulnerable", Severity: Error, Holes: "S-37 C-013", Title: "no image has a known critical hole",
 			Why: "it is being used against mail servers", find: imageVulnerable},

@@ -59,6 +59,7 @@ func clamavReload(c *checker) {
 	k := c.site.Containers.ClamAV
 	if k.ConcurrentReload != nil && *k.ConcurrentReload && k.Memory < 3072 {
 		c.report("containers.clamav.memory", "ClamAV reloads beside the old signatures with %s, it needs 3G", k.Memory).
+			or("containers.clamav.concurrentReload").
 			hint(`memory: "3G", or concurrentReload: false and a short pause of scans at each update`).
 			fix("containers.clamav.concurrentReload", "false")
 	}
@@ -77,6 +78,6 @@ func memoryIngest(c *checker) {
 	need := model.Memory(64 + c.site.Edge.Ingest.Concurrency)
 	if k := c.site.Containers.API; k.Memory < need {
 		c.report(model.Path("containers", "mailserver-api", "memory"), "%d messages at once need %s, mailserver-api has %s",
-			c.site.Edge.Ingest.Concurrency, need, k.Memory)
+			c.site.Edge.Ingest.Concurrency, need, k.Memory).or("edge.ingest.concurrency")
 	}
 }

@@ -19,25 +19,25 @@ func (c *checker) largest() int {
 
 func sizeRelay(c *checker) {
 	if p, r := c.site.Containers.Postfix.MaxMessageMiB, c.site.Relay.MaxMessageMiB; p > r {
-		c.report("containers.postfix.maxMessageMiB", "Postfix takes %d MiB, the relay %d", p, r)
+		c.report("containers.postfix.maxMessageMiB", "Postfix takes %d MiB, the relay %d", p, r).or("relay.maxMessageMiB")
 	}
 }
 
 func sizeRspamd(c *checker) {
 	if n := c.site.Containers.Rspamd.MaxMessageMiB; n < c.largest() {
-		c.report("containers.rspamd.maxMessageMiB", "Rspamd looks at %d MiB, messages have up to %d", n, c.largest())
+		c.report("containers.rspamd.maxMessageMiB", "Rspamd looks at %d MiB, messages have up to %d", n, c.largest()).or("containers.postfix.maxMessageMiB")
 	}
 }
 
 func sizeClamAV(c *checker) {
 	if n := c.site.Containers.ClamAV.MaxMessageMiB; n < c.largest() {
-		c.report("containers.clamav.maxMessageMiB", "ClamAV looks at %d MiB, messages have up to %d", n, c.largest())
+		c.report("containers.clamav.maxMessageMiB", "ClamAV looks at %d MiB, messages have up to %d", n, c.largest()).or("containers.postfix.maxMessageMiB")
 	}
 }
 
 func sizeWebmail(c *checker) {
 	n, most := c.site.Containers.Roundcube.MaxAttachmentMiB, c.site.Containers.Postfix.MaxMessageMiB
 	if n*4 > most*3 {
-		c.report("containers.roundcube.maxAttachmentMiB", "an attachment of %d MiB makes a message of %d, Postfix takes %d", n, n*4/3, most)
+		c.report("containers.roundcube.maxAttachmentMiB", "an attachment of %d MiB makes a message of %d, Postfix takes %d", n, n*4/3, most).or("containers.postfix.maxMessageMiB")
 	}
 }

@@ -47,7 +47,7 @@ func storageBackup(c *checker) {
 	data := []struct{ what, path string }{{"mailboxes", c.site.Host.Storage.Bulk}, {"the database", c.site.Host.Storage.Fast}}
 	for _, d := range data {
 		if c.device(d.path) == backup {
-			c.report("backup.local.path", "backups and %s are both on the disk %s", d.what, backup).
+			c.report("backup.local.path", "backups and %s are both on the disk %s", d.what, backup).or("host.storage").
 				hint("another disk, or host.storage.devices if %s is mounted elsewhere", d.path)
 		}
 	}
@@ -57,7 +57,7 @@ func storageNested(c *checker) {
 	h, backup := c.site.Host, c.site.Backup.Local.Path
 	for _, d := range []struct{ path, name string }{{h.Storage.Bulk + "/mailboxes", "the mailboxes"}, {h.Storage.Fast + "/mariadb", "the database"}, {h.Root, "host.root"}} {
 		if under(backup, d.path) || under(d.path, backup) {
-			c.report("backup.local.path", "%s and %s (%s) lie in one another", backup, d.name, d.path)
+			c.report("backup.local.path", "%s and %s (%s) lie in one another", backup, d.name, d.path).or("host.storage")
 		}
 	}
 }

@@ -51,7 +51,6 @@ func (d *decoder) readTargets(domain *model.Domain, w wireDomain) {
 			alias.Targets = append(alias.Targets, d.target(domain, path, t))
 		}
 		slices.Sort(alias.Targets)
-		alias.Targets = slices.Compact(alias.Targets)
 		domain.Aliases = append(domain.Aliases, alias)
 	}
 }

@@ -51,7 +51,7 @@ func (s *Site) Accounts() Accounts {
 			a.Users = append(a.Users, row)
 		}
 		for _, al := range d.Aliases {
-			a.Aliases = append(a.Aliases, AccountAlias{Source: al.Address(), Destinations: slices.Sorted(slices.Values(al.Targets))})
+			a.Aliases = append(a.Aliases, AccountAlias{Source: al.Address(), Destinations: slices.Compact(slices.Sorted(slices.Values(al.Targets)))})
 		}
 	}
 	slices.SortFunc(a.Users, func(x, y AccountUser) int { return strings.Compare(x.Address, y.Address) })
