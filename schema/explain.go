@@ -20,6 +20,7 @@ type mistake struct {
 // explainer collects the mistakes of plain data, each once, all of them.
 type explainer struct {
 	mistakes []mistake
+	meant    []*place // not told to be missing, as a mistyped field is told instead
 }
 
 func (e *explainer) add(m mistake) { e.mistakes = append(e.mistakes, m) }
@@ -58,7 +59,7 @@ func (s *shape) only(k kind) *alt {
 }
 
 func (e *explainer) structure(a *alt, n *node, at *place) {
-	meant := map[string]bool{} // fields whose name was probably mistyped are not told to be missing as well
+	meant := map[string]bool{}
 	for i := range n.fields {
 		f := &n.fields[i]
 		if sh := a.fields.of(f.name); sh != nil {
@@ -69,7 +70,11 @@ func (e *explainer) structure(a *alt, n *node, at *place) {
 		}
 	}
 	for _, name := range a.fields.order {
-		if n.lookup(name) == nil && !meant[name] {
+		switch {
+		case n.lookup(name) != nil:
+		case meant[name]:
+			e.meant = append(e.meant, at.field(name))
+		default:
 			e.absent(a.fields.fields[name], name, at)
 		}
 	}

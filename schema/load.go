@@ -221,6 +221,9 @@ func (l *loader) checkPackages(files []*ast.File) {
 // tell takes what CUE says before it evaluates: syntax, imports, references.
 func (l *loader) tell(err error) {
 	for _, e := range errors.Errors(err) {
+		if cause := errors.Error(nil); errors.As(errors.Unwrap(e), &cause) && messageOf(e) == "import failed" {
+			e = cause
+		}
 		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e)})
 	}
 }
@@ -252,6 +255,9 @@ func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
 	}
 	cfg := &load.Config{FS: l.fsys, Dir: "/" + l.sub, Env: []string{"CUE_REGISTRY=none"},
 		FromFSPath: func(p string) string { return l.at(strings.TrimPrefix(p, "/")) }}
-	insts := load.Instances([]string{importPath}, cfg)
-	return insts[0]
+	inst := load.Instances([]string{importPath}, cfg)[0]
+	if inst.Err != nil {
+		inst.Err = errors.Newf(pos, "import %q: not found in this site's cue.mod (nothing is fetched): %s", importPath, messageOf(inst.Err))
+	}
+	return inst
 }

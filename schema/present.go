@@ -23,16 +23,45 @@ func (p *presenter) present(raw cue.Value, refused error) Problems {
 	e := &explainer{}
 	n := writtenNode(raw, p.src.root, p.src.lifted)
 	e.explain(p.shapes.of("#Site"), &n, nil)
-	var ps Problems
+	var ps, told Problems
 	for _, m := range e.mistakes {
 		ps = append(ps, p.problem(m))
 	}
+	for _, m := range e.meant {
+		told = append(told, Problem{Path: m.String()})
+	}
 	for _, group := range byPath(refused) {
-		if !covered(ps, group.path) {
+		if !covered(ps, group.path) && !covered(told, group.path) {
 			ps = append(ps, p.told(group))
 		}
 	}
-	return ps
+	return onePerLine(ps)
+}
+
+// onePerLine joins what one written value causes at many paths, such as a pattern or a comprehension.
+func onePerLine(ps Problems) Problems {
+	type cause struct{ pos, schema Pos }
+	first, more := map[cause]int{}, map[int]int{}
+	var kept Problems
+	for _, p := range ps {
+		c := cause{p.Pos, p.Schema}
+		at, ok := first[c]
+		if ok && p.Schema.Line > 0 && sameField(kept[at].Path, p.Path) {
+			more[at]++
+			continue
+		}
+		first[c] = len(kept)
+		kept = append(kept, p)
+	}
+	for at, n := range more {
+		kept[at].Message += fmt.Sprintf(" (and %d more like it)", n)
+	}
+	return kept
+}
+
+// sameField says that two paths end in the same name.
+func sameField(a, b string) bool {
+	return a != b && a[strings.LastIndexByte(a, '.')+1:] == b[strings.LastIndexByte(b, '.')+1:]
 }
 
 func (p *presenter) problem(m mistake) Problem {
@@ -104,7 +133,7 @@ func below(path, other string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// told is a group in CUE's words, at the author's line.
+// told is a group in CUE's words, at the author's line. Where a secret may be meant, no value is shown.
 func (p *presenter) told(g group) Problem {
 	e := mostSpecific(g.errors)
 	problem := Problem{Path: pathString(g.path), Message: messageOf(e), Pos: p.src.find(g.path, false)}
@@ -115,9 +144,23 @@ func (p *presenter) told(g group) Problem {
 	if len(schema) > 0 && len(mine) < 2 {
 		problem.Schema = schema[0]
 	}
-	if format, args := e.Msg(); strings.HasPrefix(format, "conflicting values") && len(mine) > 1 {
-		problem.Message = fmt.Sprintf("%v and %v contradict each other", args[0], args[1])
+	secret := p.shapes.secretAt(g.path)
+	if secret {
+		problem.Message = "CUE refuses this value"
+	}
+	switch format, args := e.Msg(); {
+	case strings.HasPrefix(format, "conflicting values") && len(mine) > 1:
+		problem.Message = "two values contradict each other"
+		if !secret {
+			problem.Message = fmt.Sprintf("%v and %v contradict each other", args[0], args[1])
+		}
 		problem.Hint = "the other stands at " + other(mine, problem.Pos).String() + "; keep one"
+	case strings.HasPrefix(format, "incomplete value"):
+		problem.Message = "is not decided yet"
+		if !secret {
+			problem.Message += fmt.Sprintf(": %v", args[0])
+		}
+		problem.Hint = "write one value"
 	}
 	return problem
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/build"
@@ -81,12 +82,14 @@ func Vendor() map[string][]byte {
 	return files
 }
 
-// binding is a file that makes a package a site.
+// binding is a file that makes a package a site. An embedded definition alone would let the package add
+// fields at any depth, mistyped ones too; close makes them errors. Hidden fields, definitions and let stay
+// the author's.
 func binding(pkg string) string {
-	return "package " + pkg + "\n\nimport \"" + ImportPath + "\"\n\nschema.#Site\n"
+	return "package " + pkg + "\n\nimport \"" + ImportPath + "\"\n\nclose({schema.#Site})\n"
 }
 
-// unbind removes the import of the schema and the embedding of its #Site from a site's file.
+// unbind removes the import of the schema and what embeds it from a site's file.
 func unbind(file *ast.File) {
 	local := ""
 	for spec := range file.ImportSpecs() {
@@ -104,11 +107,11 @@ func unbind(file *ast.File) {
 	for _, d := range file.Decls {
 		switch x := d.(type) {
 		case *ast.EmbedDecl:
-			if sel, ok := x.Expr.(*ast.SelectorExpr); ok && isIdent(sel.X, local) {
+			if mentions(x, local) {
 				continue
 			}
 		case *ast.ImportDecl:
-			x.Specs = withoutSchema(x.Specs)
+			x.Specs = slices.DeleteFunc(x.Specs, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"`+ImportPath+`"` })
 			if len(x.Specs) == 0 {
 				continue
 			}
@@ -118,17 +121,12 @@ func unbind(file *ast.File) {
 	file.Decls = decls
 }
 
-func isIdent(x ast.Expr, name string) bool {
-	id, ok := x.(*ast.Ident)
-	return ok && id.Name == name
-}
-
-func withoutSchema(specs []*ast.ImportSpec) []*ast.ImportSpec {
-	var kept []*ast.ImportSpec
-	for _, spec := range specs {
-		if spec.Path.Value != `"`+ImportPath+`"` {
-			kept = append(kept, spec)
-		}
-	}
-	return kept
+func mentions(n ast.Node, name string) bool {
+	found := false
+	ast.Walk(n, func(n ast.Node) bool {
+		id, ok := n.(*ast.Ident)
+		found = found || ok && id.Name == name
+		return !found
+	}, nil)
+	return found
 }

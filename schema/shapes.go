@@ -45,6 +45,33 @@ func (s *shapes) of(name string) *shape {
 	return done
 }
 
+// secretAt says whether a path is, or is inside, a place where a reference to a secret is wanted.
+func (s *shapes) secretAt(labels []string) bool {
+	sh := s.of("#Site")
+	for _, l := range labels {
+		if sh = sh.inside(l); sh == nil {
+			return false
+		}
+		if sh.secret() {
+			return true
+		}
+	}
+	return false
+}
+
+// inside is the shape of a field or element; nil where the schema has none.
+func (s *shape) inside(label string) *shape {
+	for i := range s.alts {
+		switch a := &s.alts[i]; {
+		case a.fields != nil:
+			return a.fields.of(label)
+		case a.list != nil:
+			return a.list.rest
+		}
+	}
+	return nil
+}
+
 // name gives alternatives their words: those of a definition or of a field's @want. Structs and constants
 // speak for themselves, a list's words are for its elements.
 func (s *shapes) name(sh *shape, words string) {

@@ -121,6 +121,9 @@ func (s *structShape) sample() string {
 			parts = append(parts, quoteLabel(name)+": "+text)
 		}
 	}
+	if len(parts) == 0 && len(s.patterns) == 1 && len(s.order) == 0 {
+		return `{"NAME": …}`
+	}
 	if len(parts) == 0 {
 		return "a struct"
 	}
@@ -153,14 +156,21 @@ func (s *shape) mend(n *node) string {
 	return ""
 }
 
-// rewritten are the usual slips set right.
+// rewritten are the usual slips set right, the likeliest first.
 func rewritten(s string) []string {
 	trimmed := strings.TrimSpace(s)
-	lower := strings.ToLower(trimmed)
-	upper := strings.ToUpper(trimmed)
-	return []string{trimmed, lower, upper, strings.TrimSuffix(lower, "."), strings.TrimSuffix(upper, "B"),
+	lower, upper := strings.ToLower(trimmed), strings.ToUpper(trimmed)
+	list := []string{trimmed, lower, upper, strings.TrimSuffix(lower, "."), strings.TrimSuffix(upper, "B"),
 		strings.TrimSuffix(upper, "IB"), "0" + trimmed, "/" + trimmed, strings.TrimSuffix(trimmed, "/"), "ssh://" + trimmed,
-		strings.ReplaceAll(lower, "_", "-"), strings.ReplaceAll(lower, " ", "-"), strings.ReplaceAll(lower, " ", "")}
+		strings.ReplaceAll(trimmed, " ", ":")}
+	if trimmed == upper {
+		list = append(list, strings.ReplaceAll(trimmed, " ", "_"))
+	}
+	if localpart, _, ok := strings.Cut(lower, "@"); ok {
+		list = append(list, localpart)
+	}
+	return append(list, strings.ReplaceAll(lower, "_", "-"), strings.ReplaceAll(lower, " ", "."),
+		strings.ReplaceAll(lower, " ", "-"), strings.ReplaceAll(lower, " ", ""))
 }
 
 // unquoted is the number or truth value that a string spells.

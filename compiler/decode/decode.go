@@ -22,7 +22,7 @@ func Site(src *schema.Source) (*model.Site, error) {
 	if err := json.Unmarshal(data, &w); err != nil {
 		return nil, fmt.Errorf("read exported site: %w", err)
 	}
-	d := decoder{src: src, site: &w.Site, domains: map[string]int{}, byName: map[string]int{}}
+	d := decoder{src: src, site: &w.Site, domains: map[string]int{}, byName: map[string]int{}, foreign: map[string]*foreign{}}
 	d.site.Containers = w.Containers.Containers
 	d.site.Containers.Own = w.Containers.own
 	d.readDomains(w.Domains)
@@ -40,6 +40,7 @@ type decoder struct {
 	site     *model.Site
 	domains  map[string]int // as written -> index in site.Domains
 	byName   map[string]int // A-labels -> index in site.Domains
+	foreign  map[string]*foreign
 	problems schema.Problems
 }
 

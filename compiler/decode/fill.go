@@ -2,6 +2,7 @@ package decode
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -51,12 +52,9 @@ func (d *decoder) tunnel() {
 		return
 	}
 	if len(d.site.Domains) > 1 {
-		for _, missing := range []struct{ field, value, example string }{{"webmail", h.Webmail, "mail."}, {"ingest", h.Ingest, "mail-api."}} {
-			if missing.value == "" {
-				d.problem("edge.tunnel.hostnames."+missing.field, "several domains are declared, so this host name must be chosen",
-					missing.field+": \""+missing.example+d.site.Domains[0].Unicode+"\" in edge.tunnel.hostnames")
-			}
-		}
+		first := d.firstDomain()
+		d.problem("edge.tunnel.hostnames", "several domains are declared, so both host names must be written",
+			fmt.Sprintf("edge: tunnel: hostnames: {webmail: %q, ingest: %q}", cmp.Or(h.Webmail, "mail."+first), cmp.Or(h.Ingest, "mail-api."+first)))
 		return
 	}
 	h.Webmail = cmp.Or(h.Webmail, "mail."+d.site.Domains[0].Name)

@@ -28,6 +28,7 @@ func (d *decoder) readUsers() {
 		seen[key] = u
 		domain.Users = append(domain.Users, d.user(u, domain))
 	}
+	d.tellForeign()
 }
 
 // reserve makes room for each domain's users.
@@ -74,15 +75,35 @@ func (d *decoder) user(u *schema.User, domain *model.Domain) model.User {
 	return user
 }
 
-// undeclared tells of a domain that only data files name. One that CUE names and that is not here has its
+// undeclared notes a user of a domain that only data files name. A domain of CUE that is not here has its
 // own problem already.
 func (d *decoder) undeclared(u *schema.User) {
 	if !u.FromFile() {
 		return
 	}
-	d.problems = append(d.problems, schema.Problem{Pos: u.Pos,
-		Message: fmt.Sprintf("%s@%s: the domain %s is not declared", u.Localpart, u.Domain, u.Domain),
-		Hint:    "declare it in CUE: " + model.Path("domains", u.Domain) + ": {}"})
+	f := d.foreign[u.Domain]
+	if f == nil {
+		f = &foreign{first: u}
+		d.foreign[u.Domain] = f
+	}
+	f.users++
+}
+
+// foreign are the users of a domain that is not declared.
+type foreign struct {
+	first *schema.User
+	users int
+}
+
+func (d *decoder) tellForeign() {
+	for domain, f := range d.foreign {
+		message := fmt.Sprintf("%s@%s: the domain %s is not declared", f.first.Localpart, domain, domain)
+		if f.users > 1 {
+			message += fmt.Sprintf(" (%d rows)", f.users)
+		}
+		d.problems = append(d.problems, schema.Problem{Pos: f.first.Pos, Message: message,
+			Hint: fmt.Sprintf("declare it in CUE: domains: %q: {}", domain)})
+	}
 }
 
 func (d *decoder) twice(u, other *schema.User, domain *model.Domain) {
