@@ -7,11 +7,15 @@ import (
 
 	"github.com/mailplan/mailplan/compiler/emit/accounts"
 	"github.com/mailplan/mailplan/compiler/emit/clamav"
+	"github.com/mailplan/mailplan/compiler/emit/cloudflare"
+	"github.com/mailplan/mailplan/compiler/emit/compose"
+	"github.com/mailplan/mailplan/compiler/emit/dovecot"
 	"github.com/mailplan/mailplan/compiler/emit/mariadb"
 	"github.com/mailplan/mailplan/compiler/emit/nginx"
 	"github.com/mailplan/mailplan/compiler/emit/redis"
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
+	"github.com/mailplan/mailplan/compiler/emit/worker"
 	"github.com/mailplan/mailplan/compiler/model"
 )
 
@@ -29,6 +33,10 @@ func emitters() []emitter {
 		{"redis", redis.Files},
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},
+		{"worker", worker.Files},
+		{"dovecot", dovecot.Files},
+		{"compose", compose.Files},
+		{"cloudflare", cloudflare.Files},
 	}
 }
 
