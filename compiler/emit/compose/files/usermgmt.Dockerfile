@@ -6,7 +6,7 @@ RUN apk add --no-cache ca-certificates tzdata
 FROM scratch
 COPY --from=base /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=base /usr/share/zoneinfo /usr/share/zoneinfo
-COPY --chmod=0555 mailpland /mailpland
+COPY mailpland /mailpland
 # Nobody else on the host has this number; scratch has no names.
 USER 65532:65532
 ENTRYPOINT ["/mailpland"]
