@@ -44,5 +44,5 @@ func withVmail(r *Root) *Root {
 func checkDovecot(r *Root) (string, error) {
 	r.t.Helper()
 	result := r.Script(dovecotCheck)
-	return result.Stdout, result.refused()
+	return result.Stdout, result.refused("Connect failed to database") // there is none
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,9 @@ func JavaScript(t testing.TB, dir string) error {
 // Terraform checks that the .tf files under dir parse and are formatted as Terraform would.
 func Terraform(t testing.TB, dir string) error {
 	t.Helper()
-	return run(exec.CommandContext(t.Context(), need.Program(t, "terraform"), "fmt", "-check", "-diff", "-recursive", dir))
+	cmd := exec.CommandContext(t.Context(), need.Program(t, "terraform"), "fmt", "-check", "-diff", "-recursive", "-no-color", dir)
+	cmd.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+os.DevNull, "CHECKPOINT_DISABLE=1")
+	return run(cmd)
 }
 
 // run runs a command that is silent when content.
