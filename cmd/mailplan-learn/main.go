@@ -1,0 +1,93 @@
+// Command mailplan-learn posts the message on its standard input to Rspamd's controller, to be learned
+// as spam or ham. Dovecot's imapsieve pipes a message into it when somebody moves it into or out of
+// Junk; it is one static file, since the image it runs in has no shell and no curl.
+//
+//	mailplan-learn spam|ham [USER]
+//
+// The controller and the file with its password are named by MAILPLAN_LEARN_URL (default
+// http://rspamd:11334) and MAILPLAN_LEARN_PASSWORD_FILE (default /run/secrets/rspamd-controller), or by
+// the flags -url and -password-file. The exit code is 0 when the message is learned, was learned before
+// or is too short to be learned, else 75 (EX_TEMPFAIL).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	exUsage    = 64
+	exTempFail = 75
+	maxMessage = 64 << 20
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Getenv, os.Stdin, os.Stderr)) }
+
+func run(args []string, getenv func(string) string, stdin io.Reader, stderr io.Writer) int {
+	flags := flag.NewFlagSet("mailplan-learn", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	url := flags.String("url", or(getenv("MAILPLAN_LEARN_URL"), "http://rspamd:11334"), "Rspamd's controller")
+	file := flags.String("password-file", or(getenv("MAILPLAN_LEARN_PASSWORD_FILE"), "/run/secrets/rspamd-controller"),
+		"file with the controller's password")
+	timeout := flags.Duration("timeout", 20*time.Second, "give up after")
+	if err := flags.Parse(args); err != nil {
+		return exUsage
+	}
+	class, user := flags.Arg(0), flags.Arg(1)
+	if class != "spam" && class != "ham" {
+		fmt.Fprintln(stderr, "usage: mailplan-learn [-url URL] [-password-file FILE] spam|ham [USER]")
+		return exUsage
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	if err := learn(ctx, strings.TrimRight(*url, "/")+"/learn"+class, *file, user, stdin); err != nil {
+		fmt.Fprintln(stderr, "mailplan-learn:", err)
+		return exTempFail
+	}
+	return 0
+}
+
+func or(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
+}
+
+func learn(ctx context.Context, url, passwordFile, user string, message io.Reader) error {
+	password, err := os.ReadFile(passwordFile)
+	if err != nil {
+		return fmt.Errorf("read the controller's password: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, io.LimitReader(message, maxMessage))
+	if err != nil {
+		return fmt.Errorf("ask to learn: %w", err)
+	}
+	req.Header.Set("Password", strings.TrimSpace(string(password)))
+	if user != "" {
+		req.Header.Set("Deliver-To", user)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask to learn: %w", err)
+	}
+	defer resp.Body.Close()
+	return judge(resp)
+}
+
+// judge takes 200 (learned), 204 (too few words) and 208 (learned before) for success.
+func judge(resp *http.Response) error {
+	switch resp.StatusCode {
+	case http.StatusOK, http.StatusNoContent, http.StatusAlreadyReported:
+		return nil
+	}
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 500))
+	return errors.Join(fmt.Errorf("controller answers %s: %s", resp.Status, strings.TrimSpace(string(said))), err)
+}
