@@ -93,7 +93,6 @@ func TestFewestCallsFor2000Records(t *testing.T) {
 	for i := range 2000 {
 		posts = append(posts, Record{Zone: z.Name, Name: fmt.Sprintf("n%d.example.com", i/3), Type: "TXT", Content: fmt.Sprint("text ", i)})
 	}
-	r.wire.cfg.TryTimeout = 10 * time.Second
 	if _, err := r.Batch(context.Background(), z, Changes{Posts: posts}); err != nil {
 		t.Fatal(err)
 	}
@@ -184,9 +183,7 @@ func TestBatchUnderFaults(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.cf.Lag(lag)
-				fault := tc.fault
-				fault.Pattern = batchCall
-				r.cf.Inject(fault)
+				r.inject(tc.fault, batchCall)
 				before := r.cf.Effects(batchCall)
 
 				patched := made[0]
@@ -224,9 +221,7 @@ func TestReadUnderFaults(t *testing.T) {
 			if _, err := r.Batch(context.Background(), z, Changes{Posts: mailRecords(z.Name)}); err != nil {
 				t.Fatal(err)
 			}
-			fault := tc.fault
-			fault.Pattern = listCall
-			r.cf.Inject(fault)
+			r.inject(tc.fault, listCall)
 			live, err := r.Read(context.Background(), []Zone{z})
 			noToken(t, err)
 			if tc.stops != (err != nil) || !tc.stops && len(live) != 12 {
@@ -304,7 +299,7 @@ func TestCancelledContextStops(t *testing.T) {
 	r := newRig(t)
 	z := r.zone(t, "example.com", cloudflare.Free)
 	ctx, cancel := context.WithCancel(context.Background())
-	r.cf.Inject(cloudflare.Fault{Kind: cloudflare.HangAfter, OnEffect: cancel})
+	r.cf.Inject(cloudflare.Fault{Kind: cloudflare.HangAfter, Notify: cancel})
 	_, err := r.Batch(ctx, z, Changes{Posts: mailRecords(z.Name)})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("err %v, want context.Canceled", err)
@@ -335,5 +330,84 @@ func TestMarkNamesTheOwner(t *testing.T) {
 	}
 	if Owner(mark) != "acme" || Owner("mailplan") != "" || Owner("by hand") != "" {
 		t.Error("owner is not read back")
+	}
+}
+
+// A request without an answer is given up after TryTimeout, not after minutes.
+func TestTryTimeout(t *testing.T) {
+	r := newRig(t)
+	z := r.zone(t, "example.com", cloudflare.Free)
+	r.wire.cfg.TryTimeout, r.wire.cfg.Tries = 50*time.Millisecond, 2
+	r.cf.Inject(cloudflare.Fault{Kind: cloudflare.Hang, Times: 2, Pattern: listCall})
+	start := time.Now()
+	_, err := r.Read(context.Background(), []Zone{z})
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
+// The sandbox speaks to the stand-in without a socket; every fault is the same.
+func TestInProcessClient(t *testing.T) {
+	for _, tc := range faults {
+		cf, err := cloudflare.New(t.TempDir(), cloudflare.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := cf.AddZone("example.com", cloudflare.Free)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &rig{cf: cf}
+		e := New(Config{Token: "x", BaseURL: cloudflare.BaseURL, HTTPClient: cf.Client(), Sleep: r.sleep, TryTimeout: 100 * time.Millisecond})
+		fault := tc.fault
+		fault.Pattern = batchCall
+		cf.Inject(fault)
+		z := Zone{ID: id, Name: "example.com"}
+		_, err = e.Batch(context.Background(), z, Changes{Posts: mailRecords(z.Name)})
+		if tc.stops != (err != nil) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		cf.Heal()
+		if live, err := e.Read(context.Background(), []Zone{z}); err != nil || !tc.stops && len(live) != 12 {
+			t.Errorf("%s: %d records, %v", tc.name, len(live), err)
+		}
+	}
+}
+
+// BenchmarkReadNoChange reads what a diff of 50 domains with 2,000 records reads.
+func BenchmarkReadNoChange(b *testing.B) {
+	cf, err := cloudflare.New(b.TempDir(), cloudflare.Options{Requests: 1 << 30})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var names []string
+	e := New(Config{Token: "x", BaseURL: cloudflare.BaseURL, HTTPClient: cf.Client()})
+	for i := range 50 {
+		name := fmt.Sprintf("d%02d.example", i)
+		id, err := cf.AddZone(name, cloudflare.Free)
+		if err != nil {
+			b.Fatal(err)
+		}
+		names = append(names, name)
+		var posts []Record
+		for j := range 40 {
+			posts = append(posts, Record{Name: fmt.Sprintf("h%d.%s", j, name), Type: "TXT", Content: strings.Repeat("x", 100)})
+		}
+		if _, err := e.Batch(context.Background(), Zone{ID: id, Name: name}, Changes{Posts: posts}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		e.wire.bucket = newBucket(time.Now)
+		before := e.Calls()
+		zones, err := e.Zones(context.Background(), names)
+		if err != nil {
+			b.Fatal(err)
+		}
+		live, err := e.Read(context.Background(), zones)
+		if err != nil || len(live) != 2000 {
+			b.Fatal(len(live), err)
+		}
+		b.ReportMetric(float64(e.Calls()-before), "calls")
 	}
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -21,6 +22,8 @@ type rig struct {
 
 	mu    sync.Mutex
 	waits []time.Duration
+	// open are the requests without an answer yet.
+	open map[*http.Request]context.CancelFunc
 }
 
 func newRig(t *testing.T) *rig {
@@ -35,12 +38,51 @@ func newRig(t *testing.T) *rig {
 	}
 	srv := httptest.NewServer(cf)
 	t.Cleanup(srv.Close)
-	r := &rig{cf: cf}
+	r := &rig{cf: cf, open: map[*http.Request]context.CancelFunc{}}
+	client := srv.Client()
+	client.Transport = cutting{r, client.Transport}
 	r.Edge = New(Config{
 		Token: token, AccountID: account, BaseURL: srv.URL + "/client/v4",
-		HTTPClient: srv.Client(), TryTimeout: 150 * time.Millisecond, Sleep: r.sleep,
+		HTTPClient: client, Sleep: r.sleep,
 	})
 	return r
+}
+
+// inject adds a fault. A request that hangs is given up at once, as the
+// driver's own timeout would after a while.
+func (r *rig) inject(f cloudflare.Fault, pattern string) {
+	f.Pattern = pattern
+	if f.Kind == cloudflare.Hang || f.Kind == cloudflare.HangAfter {
+		f.Notify = r.cut
+	}
+	r.cf.Inject(f)
+}
+
+func (r *rig) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, cancel := range r.open {
+		cancel()
+	}
+}
+
+// cutting lets the rig give up requests.
+type cutting struct {
+	r    *rig
+	next http.RoundTripper
+}
+
+func (c cutting) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	req = req.WithContext(ctx)
+	c.r.mu.Lock()
+	c.r.open[req] = cancel
+	c.r.mu.Unlock()
+	res, err := c.next.RoundTrip(req)
+	c.r.mu.Lock()
+	delete(c.r.open, req)
+	c.r.mu.Unlock()
+	return res, err
 }
 
 // sleep notes the wait and returns at once.
@@ -71,7 +113,7 @@ func (r *rig) zone(t *testing.T, name string, p cloudflare.Plan) Zone {
 	return Zone{ID: id, Name: name}
 }
 
-// mustNot fails the test when err holds the token.
+// noToken fails the test when err holds the token.
 func noToken(t *testing.T, err error) {
 	t.Helper()
 	if err != nil && strings.Contains(err.Error(), token) {

@@ -37,9 +37,7 @@ func underFaults(t *testing.T, ops []operation) {
 						do := op.setup(t, r)
 						before := mustState(t, r, op)
 						r.cf.Lag(lag)
-						fault := tc.fault
-						fault.Pattern = op.pattern
-						r.cf.Inject(fault)
+						r.inject(tc.fault, op.pattern)
 						effects := r.cf.Effects(op.pattern)
 
 						err := do(context.Background())

@@ -227,9 +227,7 @@ func TestRotateUnderFaults(t *testing.T) {
 	for _, tc := range faults {
 		r := newRig(t)
 		g := withAccess(t, r)
-		fault := tc.fault
-		fault.Pattern = "POST /accounts/{account}/access/service_tokens/{id}/rotate"
-		r.cf.Inject(fault)
+		r.inject(tc.fault, "POST /accounts/{account}/access/service_tokens/{id}/rotate")
 		secret, err := r.RotateServiceToken(context.Background(), g.token, time.Now().Add(time.Hour))
 		if tc.stops != (err != nil) || err == nil && !r.cf.HasServiceToken(g.token.ClientID, secret) {
 			t.Errorf("%s: err %v", tc.name, err)

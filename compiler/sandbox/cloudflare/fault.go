@@ -9,7 +9,7 @@ import (
 // Kind is a way to misbehave.
 type Kind int
 
-// The kinds of Fault. Those named After let the request take effect first, so
+// The kinds of Fault. Those from ErrorAfter on let the request take effect first, so
 // that the caller can't tell whether it did.
 const (
 	TooMany      Kind = iota + 1 // 429 with Retry-After
@@ -33,8 +33,9 @@ type Fault struct {
 	Times int
 	// RetryAfter is what TooMany asks for, in whole seconds.
 	RetryAfter time.Duration
-	// OnEffect, if not nil, is called once the state has changed (After kinds).
-	OnEffect func()
+	// Notify, if not nil, is called when the fault strikes: for the After kinds
+	// once the state has changed, for the others in its place.
+	Notify func()
 }
 
 // Inject adds a fault; faults are used up in the order they were added.
@@ -87,6 +88,9 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request) bool {
 	if f == nil {
 		return false
 	}
+	if f.Kind < ErrorAfter {
+		f.notify()
+	}
 	switch f.Kind {
 	case TooMany:
 		tooMany(w, f.RetryAfter)
@@ -109,9 +113,7 @@ func (f *Fault) after(w http.ResponseWriter, r *http.Request) bool {
 	if f == nil {
 		return false
 	}
-	if f.OnEffect != nil {
-		f.OnEffect()
-	}
+	f.notify()
 	switch f.Kind {
 	case ErrorAfter:
 		writeError(w, &apiError{status: http.StatusInternalServerError, code: 10013, message: "Internal server error"})
@@ -125,6 +127,12 @@ func (f *Fault) after(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+func (f *Fault) notify() {
+	if f.Notify != nil {
+		f.Notify()
+	}
+}
+
 // hang waits until the caller gives up. The body is read first: only then does
 // the server notice that the connection was closed.
 func hang(r *http.Request) {
@@ -134,6 +142,10 @@ func hang(r *http.Request) {
 
 // drop closes the connection in place of an answer.
 func drop(w http.ResponseWriter) {
+	if b, ok := w.(*buffered); ok {
+		b.drop()
+		return
+	}
 	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		conn.Close()
 	}
