@@ -15,6 +15,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/emit/redis"
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
+	"github.com/mailplan/mailplan/compiler/emit/runtime"
 	"github.com/mailplan/mailplan/compiler/emit/worker"
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -33,6 +34,7 @@ func emitters() []emitter {
 		{"redis", redis.Files},
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},
+		{"runtime", runtime.Files},
 		{"worker", worker.Files},
 		{"dovecot", dovecot.Files},
 		{"compose", compose.Files},

@@ -16,6 +16,7 @@ type Table struct {
 // without the subaddress, catch-all.
 type TableDomain struct {
 	Users      []string            `json:"users,omitempty"`      // localparts of mailboxes, sorted
+	Refused    []string            `json:"refused,omitempty"`    // localparts that take no mail, catch-all or not (retired), sorted
 	Aliases    map[string][]string `json:"aliases,omitempty"`    // localpart -> localparts of this domain or whole addresses
 	CatchAll   []string            `json:"catchAll,omitempty"`   // targets of every other localpart, written as in Aliases
 	Subaddress string              `json:"subaddress,omitempty"` // separator of RFC 5233 details, such as +; empty: none

@@ -30,6 +30,7 @@ type Table struct{ domains map[string]domain }
 
 type domain struct {
 	users      map[string]struct{}
+	refused    map[string]struct{}
 	aliases    map[string][]string
 	catchAll   []string
 	subaddress string
@@ -54,7 +55,8 @@ func New(from *config.Table) (*Table, error) {
 }
 
 func newDomain(name string, from config.TableDomain, errs *[]error) domain {
-	d := domain{users: make(map[string]struct{}, len(from.Users)), aliases: make(map[string][]string, len(from.Aliases)), subaddress: from.Subaddress}
+	d := domain{users: make(map[string]struct{}, len(from.Users)), refused: make(map[string]struct{}, len(from.Refused)),
+		aliases: make(map[string][]string, len(from.Aliases)), subaddress: from.Subaddress}
 	check := func(s, what string) string {
 		a, err := ParseAddress(whole(s, name))
 		if err != nil {
@@ -67,6 +69,10 @@ func newDomain(name string, from config.TableDomain, errs *[]error) domain {
 			*errs = append(*errs, fmt.Errorf("domain %s: user %q is not a lower-case localpart", name, u))
 		}
 		d.users[u] = struct{}{}
+	}
+	for _, u := range from.Refused {
+		check(u, "refused localpart")
+		d.refused[u] = struct{}{}
 	}
 	for alias, targets := range from.Aliases {
 		check(alias, "alias")
@@ -164,8 +170,8 @@ func (r *resolver) add(t Target) {
 	}
 }
 
-// find looks a lower-case localpart up: alias, user, the same without subaddress, catch-all. It returns
-// either what to expand next or the mailbox.
+// find looks a lower-case localpart up: alias, user, refused, the same without subaddress, catch-all. It
+// returns either what to expand next or the mailbox.
 func (d domain) find(local string) (next []string, mailbox string, ok bool) {
 	names := []string{local}
 	if base, _, found := strings.Cut(local, d.subaddress); found && d.subaddress != "" && base != "" {
@@ -177,6 +183,9 @@ func (d domain) find(local string) (next []string, mailbox string, ok bool) {
 		}
 		if _, ok := d.users[name]; ok {
 			return nil, name, true
+		}
+		if _, ok := d.refused[name]; ok {
+			return nil, "", false
 		}
 	}
 	return d.catchAll, "", len(d.catchAll) > 0

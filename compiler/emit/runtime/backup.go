@@ -1,0 +1,75 @@
+package runtime
+
+import (
+	"slices"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/runtime/config"
+)
+
+// backup is the executor's part. It runs on the host, which alone sees all of the data; every path is
+// the host's.
+func backup(s *model.Site) *config.Backup {
+	b := s.Backup
+	out := &config.Backup{
+		Instance:       s.Name,
+		State:          s.Host.Storage.Fast + "/backup-state",
+		Local:          config.BackupLocal{Path: b.Local.Path, KeepDaily: b.Local.KeepDaily, KeepWeekly: b.Local.KeepWeekly},
+		Offsite:        offsite(s),
+		Recipients:     b.Recipients,
+		SigningKeyFile: secretFile(s, model.SecretBackupSigning),
+		Schedule: config.BackupSchedule{Daily: b.Daily.At, Weekly: b.Weekly.On, TimeZone: s.Host.Timezone,
+			DeadlineHours: b.DeadlineHours},
+		Drill: config.BackupDrill{EveryDays: b.Drill.EveryDays, MaxAgeDays: b.Drill.MaxAgeDays},
+	}
+	if b.ScanBeforeRestore {
+		out.Restore.ClamScan = s.Host.Root + "/" + scanScript
+	}
+	for _, class := range classes(s) {
+		if slices.Contains(b.Classes, class.Name) {
+			out.Classes = append(out.Classes, class)
+		}
+	}
+	return out
+}
+
+func offsite(s *model.Site) *config.BackupOffsite {
+	if s.Backup.Offsite == nil {
+		return nil
+	}
+	s3 := s.Backup.Offsite.S3
+	return &config.BackupOffsite{
+		Bucket:              s3.Bucket,
+		Region:              s3.Region,
+		Endpoint:            s3.Endpoint,
+		Prefix:              s3.Prefix,
+		Mode:                s3.Lock.Mode,
+		LockDays:            s3.Lock.Days,
+		AccessKeyIDFile:     secretFile(s, s3.AccessKeyID.Secret),
+		SecretAccessKeyFile: secretFile(s, s3.SecretAccessKey.Secret),
+	}
+}
+
+// secretFile is where compose finds the value, too.
+func secretFile(s *model.Site, name string) string { return s.Host.Root + "/secrets/" + name }
+
+// classes are all kinds of data and where the host has them. The dump comes before the mailboxes, so that
+// every user in it has a mailbox that is at least as new.
+func classes(s *model.Site) []config.BackupClass {
+	root, fast, bulk := s.Host.Root, s.Host.Storage.Fast, s.Host.Storage.Bulk
+	tree := func(name, path string, exclude ...string) config.BackupClass {
+		return config.BackupClass{Name: name, Kind: "tree", Path: path, Exclude: exclude}
+	}
+	return []config.BackupClass{
+		{Name: "database", Kind: "mariadb", Database: &config.BackupDatabase{
+			Socket: "/run/mysqld/mysqld.sock", User: "root", Databases: []string{"mailserver", "roundcubemail"},
+			DumpProgram: root + "/" + dumpScript, Client: root + "/" + clientScript}},
+		{Name: "mailboxes", Kind: "maildir", Path: bulk + "/mailboxes"},
+		tree("sieve", bulk+"/mailboxes", "Maildir"),
+		tree("config", root, "bin"),
+		tree("tls", fast+"/tls"),
+		tree("dkim", root+"/config/rspamd/dkim"),
+		tree("bayes", fast+"/redis"),
+		tree("ledger", fast+"/mailpland"),
+	}
+}

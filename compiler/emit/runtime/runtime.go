@@ -1,0 +1,157 @@
+// Package runtime turns a site into the configuration of mailpland, in the daemon's own types: mailpland.json
+// and the recipient table routes.json for the container that takes mail in, backup.json for the executor on
+// the host, with the programs and the unit that it needs there. It must not know how mailpland does its work.
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/runtime/config"
+)
+
+// Where compose mounts things in mailpland's containers.
+const (
+	configDir  = "/etc/mailpland"
+	secretsDir = "/run/secrets/"
+	dataDir    = "/var/lib/mailpland"
+)
+
+// Files returns mailpland's part of the tree.
+func Files(s *model.Site) ([]model.File, error) {
+	daemon, err := encode("mailpland.json", "edge.ingest", &config.Config{
+		Ingest: ingest(s),
+		Health: &config.Health{Listen: fmt.Sprintf(":%d", s.Monitoring.Metrics.Port)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	table, err := table(s).Bytes()
+	if err != nil {
+		return nil, err
+	}
+	host, err := encode("backup.json", "backup", &config.Config{Backup: backup(s)})
+	if err != nil {
+		return nil, err
+	}
+	host.Reads = []string{"host"}
+	return append(hostFiles(s), daemon, file("config/runtime/routes.json", "domains", table), host), nil
+}
+
+func encode(name, from string, c *config.Config) (model.File, error) {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return model.File{}, fmt.Errorf("write %s: %w", name, err)
+	}
+	return file("config/runtime/"+name, from, append(data, '\n')), nil
+}
+
+func file(path, from string, content []byte) model.File {
+	return model.File{Path: model.ProjectDir + "/" + path, Mode: 0o644, Content: content,
+		Reads: []string{"mailserver-api"}, From: from}
+}
+
+// scanTimeout is above Rspamd's own time for a message and below the Worker's patience.
+const scanTimeout = 35 * time.Second
+
+func ingest(s *model.Site) *config.Ingest {
+	in := s.Edge.Ingest
+	c := &config.Ingest{
+		Listen:          fmt.Sprintf(":%d", in.Port),
+		Hostname:        s.Edge.Tunnel.Hostnames.Ingest,
+		MaxMessageBytes: int64(in.MaxMessageMiB) << 20,
+		MaxDeliveries:   in.Concurrency,
+		Auth:            config.Auth{TokenFiles: []string{secretsDir + in.Token.Secret}},
+		Table:           configDir + "/routes.json",
+		Scan:            &config.Scan{URL: "http://rspamd:11333", Timeout: config.Duration(scanTimeout), Policy: policy(in.Verdict)},
+		LMTP:            &config.LMTP{Address: "dovecot:24"},
+		Ledger:          &config.Ledger{Path: dataDir + "/ledger.db"},
+		Spill:           config.Spill{Dir: dataDir}, // the system's own is in memory, which the container has little of
+	}
+	if in.Signed {
+		c.Auth.Signature = &config.Signature{KeyFiles: []string{secretsDir + in.SigningKey.Secret}}
+	}
+	if domain, ok := forwards(s); ok {
+		c.Smarthost = &config.Smarthost{Address: fmt.Sprintf("postfix:%d", model.ForwardPort), TLS: "none"}
+		c.SRS = &config.SRS{Domain: domain, KeyFiles: []string{secretsDir + model.SecretSRS}}
+	}
+	return c
+}
+
+func policy(v model.Verdict) config.Policy {
+	return config.Policy{
+		Reject:         v.Spam,
+		SoftReject:     v.SoftReject,
+		AddHeader:      v.ProbableSpam,
+		RewriteSubject: v.ProbableSpam,
+		Virus:          v.Virus,
+		Failure:        v.ScanFailure,
+		Down:           v.ScannerDown,
+	}
+}
+
+// forwards says whether any address leads outside, and gives the domain of the rewritten reverse paths: the
+// first one that takes mail, since bounces come back to it.
+func forwards(s *model.Site) (domain string, ok bool) {
+	routes := model.NewRoutes(s)
+	for _, d := range s.Domains {
+		if d.State != model.Active {
+			continue
+		}
+		if domain == "" {
+			domain = d.Name
+		}
+		outside := func(address string) bool { return len(routes.Resolve(address).Outside) > 0 }
+		ok = ok || slices.ContainsFunc(d.Aliases, func(a model.Alias) bool { return outside(a.Address()) })
+		if d.CatchAll != "" {
+			_, host, _ := model.SplitAddress(d.CatchAll)
+			ok = ok || !routes.Ours(host) || outside(d.CatchAll)
+		}
+	}
+	return domain, ok
+}
+
+// table is who receives mail where, as model.Routes has it. A retired domain is none at all.
+func table(s *model.Site) *config.Table {
+	t := &config.Table{Domains: map[string]config.TableDomain{}}
+	for _, d := range s.Domains {
+		if d.State == model.Active {
+			t.Domains[d.Name] = tableDomain(d)
+		}
+	}
+	return t
+}
+
+func tableDomain(d model.Domain) config.TableDomain {
+	out := config.TableDomain{}
+	taken := make(map[string]bool, len(d.Users))
+	for _, u := range d.Users {
+		taken[u.Localpart] = true
+		if u.Receives() {
+			out.Users = append(out.Users, u.Localpart)
+		} else {
+			out.Refused = append(out.Refused, u.Localpart)
+		}
+	}
+	for _, a := range d.Aliases {
+		if taken[a.Localpart] {
+			continue // the user comes first
+		}
+		if out.Aliases == nil {
+			out.Aliases = make(map[string][]string, len(d.Aliases))
+		}
+		out.Aliases[a.Localpart] = a.Targets
+	}
+	slices.Sort(out.Users)
+	slices.Sort(out.Refused)
+	if d.CatchAll != "" {
+		out.CatchAll = []string{d.CatchAll}
+	}
+	if d.Subaddress {
+		out.Subaddress = "+"
+	}
+	return out
+}

@@ -1,0 +1,172 @@
+package runtime_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailplan/mailplan/compiler/emit/emittest"
+	emitted "github.com/mailplan/mailplan/compiler/emit/runtime"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/route"
+)
+
+func parse(t *testing.T, files []model.File, path string) *config.Config {
+	t.Helper()
+	c, err := config.Parse([]byte(emittest.Text(t, files, path)))
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return c
+}
+
+func TestIngest(t *testing.T) {
+	s := emittest.Site()
+	s.Edge.Ingest.Verdict.Virus = "junk"
+	files := emittest.Emit(t, emitted.Files, s)
+	got := parse(t, files, "config/runtime/mailpland.json")
+	if got.Backup != nil {
+		t.Error("the container would run backups of folders that it does not see")
+	}
+	in := got.Ingest
+	if in.Listen != ":8000" || in.MaxMessageBytes != 25<<20 || in.MaxDeliveries != 16 || got.Health.Listen != ":9090" {
+		t.Errorf("ingest: %+v, health %+v", in, got.Health)
+	}
+	want := config.Policy{Reject: "reject", SoftReject: "tempfail", AddHeader: "junk", RewriteSubject: "junk", Virus: "junk", Failure: "tempfail", Down: "tempfail"}
+	if diff := cmp.Diff(want, in.Scan.Policy); diff != "" {
+		t.Errorf("policy:\n%s", diff)
+	}
+	if time.Duration(in.Scan.Timeout) >= time.Duration(s.Edge.Worker.TimeoutSeconds)*time.Second {
+		t.Error("the Worker gives up before the scan does")
+	}
+	if in.Smarthost == nil || in.SRS.Domain != "example.com" {
+		t.Errorf("sales leads to crm@partner.example, but nothing can be sent on: %+v %+v", in.Smarthost, in.SRS)
+	}
+
+	s.Domains[0].Aliases = nil
+	if in := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/mailpland.json").Ingest; in.Smarthost != nil || in.SRS != nil {
+		t.Error("nothing leads outside, but mail may be sent there")
+	}
+}
+
+func TestBackup(t *testing.T) {
+	s := emittest.Site()
+	got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Backup
+	var names []string
+	for _, c := range got.Classes {
+		names = append(names, c.Name)
+	}
+	if diff := cmp.Diff(slices.Sorted(slices.Values(s.Backup.Classes)), slices.Sorted(slices.Values(names))); diff != "" {
+		t.Errorf("classes:\n%s", diff)
+	}
+	if names[0] != "database" {
+		t.Errorf("%s comes before the dump: a user in it could have no mailbox", names[0])
+	}
+	if o := got.Offsite; o.LockDays != 30 || o.Mode != "COMPLIANCE" || o.SecretAccessKeyFile != "/srv/mailserver/secrets/AWS_SECRET_ACCESS_KEY" {
+		t.Errorf("off-site: %+v", o)
+	}
+	if got.Schedule.TimeZone != "Asia/Tokyo" || got.Local.KeepDaily != 7 || got.Restore.ClamScan == "" {
+		t.Errorf("backup: %+v", got)
+	}
+
+	s.Backup.Offsite, s.Backup.Classes, s.Backup.ScanBeforeRestore = nil, []string{"mailboxes"}, false
+	got = parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Backup
+	if got.Offsite != nil || len(got.Classes) != 1 || got.Restore.ClamScan != "" {
+		t.Errorf("undeclared parts are there: %+v", got)
+	}
+}
+
+// TestRoutes asks the daemon and the compiler for the same addresses.
+func TestRoutes(t *testing.T) {
+	s := emittest.Site()
+	d := &s.Domains[0]
+	d.Users = append(d.Users,
+		model.User{Localpart: "carol", Domain: d.Name, State: model.Disabled},
+		model.User{Localpart: "jonas", Domain: d.Name, State: model.Retired, Since: "2026-09-30"})
+	d.Aliases = append(d.Aliases, model.Alias{Localpart: "team", Domain: d.Name, Targets: []string{"sales@example.com", "jonas@example.com", "carol@example.com"}})
+	s.Domains = append(s.Domains,
+		model.Domain{Name: "old.example", Unicode: "old.example", State: model.Retired, CatchAll: "alice@example.com"},
+		model.Domain{Name: "strict.example", Unicode: "strict.example", State: model.Active,
+			Users: []model.User{{Localpart: "dan", Domain: "strict.example", State: model.Active}}})
+	data := emittest.Text(t, emittest.Emit(t, emitted.Files, s), "config/runtime/routes.json")
+	parsed, err := config.ParseTable([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := route.New(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := model.NewRoutes(s)
+	for _, localpart := range []string{"alice", "bob", "carol", "jonas", "jonas+x", "sales", "sales+x", "team", "nobody", "dan", "dan+x"} {
+		for _, domain := range []string{"example.com", "old.example", "strict.example", "elsewhere.example"} {
+			address := localpart + "@" + domain
+			want := routes.Resolve(address)
+			if diff := cmp.Diff(slices.Concat(want.Mailboxes, want.Outside), destinations(t, table, address)); diff != "" {
+				t.Errorf("%s: compiler and daemon differ:\n%s", address, diff)
+			}
+		}
+	}
+}
+
+// destinations are the mailboxes, then the addresses outside, each list sorted; nil where the daemon refuses.
+func destinations(t *testing.T, table *route.Table, address string) []string {
+	t.Helper()
+	a, err := route.ParseAddress(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, err := table.Resolve(a)
+	if err != nil {
+		if !errors.Is(err, route.ErrUnknownDomain) && !errors.Is(err, route.ErrUnknownRecipient) {
+			t.Errorf("%s: %v", address, err)
+		}
+		return nil
+	}
+	var inside, outside []string
+	for _, to := range targets {
+		if to.Outside {
+			outside = append(outside, to.Address)
+		} else {
+			inside = append(inside, to.Mailbox)
+		}
+	}
+	slices.Sort(inside)
+	slices.Sort(outside)
+	return slices.Concat(inside, outside)
+}
+
+// TestHostPrograms runs the scripts with a docker that says what it was asked.
+func TestHostPrograms(t *testing.T) {
+	files := emittest.Emit(t, emitted.Files, emittest.Site())
+	dir := emittest.Layout(t, files, "scripts", nil)
+	docker := "#!/bin/sh\nprintf '%s|' \"$@\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(docker), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		program string
+		args    []string
+		want    string
+	}{
+		{"mariadb-dump", []string{"--defaults-file=/tmp/x", "--quick", "mailserver"}, "|mariadb-dump|--quick|mailserver|"},
+		{"mariadb", []string{"--no-defaults", "--help"}, "|mariadb|--help|"},
+		{"clamscan", []string{"--infected", "/mnt/scratch dir"}, "|/mnt/scratch dir:/mnt/scratch dir:ro|-v|/mnt/ssd/mailserver/clamav:/var/lib/clamav:ro|--entrypoint|clamscan|clamav/clamav:1.4_base|--infected|/mnt/scratch dir|"},
+	}
+	for _, tt := range tests {
+		cmd := exec.Command(filepath.Join(dir, tt.program), tt.args...)
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasSuffix(string(out), tt.want) {
+			t.Errorf("%s: %v: %s, want it to end in %s", tt.program, err, out, tt.want)
+		}
+	}
+}
