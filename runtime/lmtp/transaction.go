@@ -29,9 +29,13 @@ type Result struct {
 const (
 	blockSize = 64 << 10
 	reserve   = 32 // room for a BDAT command before each block
+	endOfBody = "BDAT 0 LAST\r\n"
 )
 
-var blocks = sync.Pool{New: func() any { b := new([reserve + blockSize]byte); return b }}
+// block holds bytes to be sent, with room for a command before and after them.
+type block [reserve + blockSize + len(endOfBody)]byte
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
 
 // ErrSize says that the message was not as long as its envelope said.
 var ErrSize = errors.New("message is not as long as announced")
@@ -46,11 +50,11 @@ type Transaction struct {
 	results []Result
 	to      []int // results still without a final reply: indexes of accepted recipients
 
-	block  *[reserve + blockSize]byte
+	block  *block
 	fill   int   // bytes waiting in block after the reserve
 	size   int64 // bytes written so far
 	chunks int   // BDAT commands whose reply is outstanding
-	begun  bool  // BDAT SIZE LAST or DATA has gone out
+	begun  bool  // BDAT or DATA has gone out
 	stuff  stuffer
 }
 
@@ -148,9 +152,6 @@ func (t *Transaction) Write(b []byte) (int, error) {
 		return len(b), t.writeData(b)
 	}
 	for rest := b; len(rest) > 0; {
-		if t.complete() {
-			return 0, ErrSize
-		}
 		if err := t.makeRoom(); err != nil {
 			return 0, err
 		}
@@ -166,9 +167,6 @@ func (t *Transaction) ReadFrom(r io.Reader) (total int64, err error) {
 		return io.CopyBuffer(struct{ io.Writer }{t}, r, make([]byte, 32<<10))
 	}
 	for {
-		if t.complete() {
-			return total, atEnd(r)
-		}
 		if err := t.makeRoom(); err != nil {
 			return total, err
 		}
@@ -183,26 +181,10 @@ func (t *Transaction) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 }
 
-// complete says that the announced size is reached. The block that holds the last byte must then stay
-// here, since the server delivers as soon as it has that byte.
-func (t *Transaction) complete() bool { return t.env.Size >= 0 && t.size >= t.env.Size }
-
-func atEnd(r io.Reader) error {
-	var one [1]byte
-	switch _, err := io.ReadFull(r, one[:]); err {
-	case io.EOF:
-		return nil
-	case nil:
-		return ErrSize
-	default:
-		return err
-	}
-}
-
-// makeRoom sends a full block. The last block is thus always still here when Commit is called.
+// makeRoom sends a full block.
 func (t *Transaction) makeRoom() error {
 	if t.block == nil {
-		t.block = blocks.Get().(*[reserve + blockSize]byte)
+		t.block = blocks.Get().(*block)
 	}
 	if t.fill < blockSize {
 		return nil
@@ -210,37 +192,35 @@ func (t *Transaction) makeRoom() error {
 	return t.flush(false)
 }
 
-// flush sends the block with the BDAT command that it needs: one for the whole message when its size
-// is known, else one per block.
+// flush sends the block with the commands that it needs: one BDAT for the whole message when its size
+// is known, else one per block. The end of the body is a command of its own: a connection that breaks
+// within a "BDAT n LAST" would leave it to the server to notice that bytes are missing.
 func (t *Transaction) flush(last bool) error {
 	if t.env.Size >= 0 && (t.size > t.env.Size || last && t.size < t.env.Size) {
 		return ErrSize
 	}
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Block))
-	start := reserve
+	start, end := reserve, reserve+t.fill
 	switch {
-	case t.env.Size >= 0 && !t.begun:
-		start = t.command(t.env.Size, true)
-		t.begun = true
-	case t.env.Size < 0:
-		start = t.command(int64(t.fill), last)
-		if !last {
-			t.chunks++
-		}
+	case t.env.Size < 0 && t.fill > 0:
+		start = t.command(int64(t.fill))
+	case t.env.Size > 0 && !t.begun:
+		start = t.command(t.env.Size)
 	}
-	_, err := t.c.Write(t.block[start : reserve+t.fill])
+	if last {
+		end += copy(t.block[end:], endOfBody)
+	}
+	t.begun = true
+	_, err := t.c.Write(t.block[start:end])
 	t.fill = 0
 	return err
 }
 
 // command writes a BDAT command so that it ends where the block begins, and returns where it begins.
-func (t *Transaction) command(size int64, last bool) int {
+func (t *Transaction) command(size int64) int {
 	var b [reserve]byte
-	line := strconv.AppendInt(append(b[:0], "BDAT "...), size, 10)
-	if last {
-		line = append(line, " LAST"...)
-	}
-	line = append(line, "\r\n"...)
+	line := append(strconv.AppendInt(append(b[:0], "BDAT "...), size, 10), "\r\n"...)
+	t.chunks++
 	return reserve - copy(t.block[reserve-len(line):reserve], line)
 }
 
@@ -260,7 +240,7 @@ func (t *Transaction) Commit() ([]Result, error) {
 			return t.lost(err), nil
 		}
 		if !r.Positive() {
-			return nil, refusedError{r}
+			return nil, refusedError{r} // and the server takes no further part of this message
 		}
 		t.chunks--
 	}
@@ -281,7 +261,7 @@ func (t *Transaction) finish() error {
 		return t.finishData()
 	}
 	if t.block == nil {
-		t.block = blocks.Get().(*[reserve + blockSize]byte)
+		t.block = blocks.Get().(*block)
 	}
 	return t.flush(true)
 }
@@ -313,7 +293,7 @@ func (t *Transaction) Abort() {
 	if t.c == nil {
 		return
 	}
-	if !t.begun && t.chunks == 0 && t.results != nil && t.reset() {
+	if !t.begun && t.results != nil && t.reset() {
 		t.release()
 		return
 	}
