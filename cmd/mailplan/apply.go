@@ -17,6 +17,7 @@ import (
 
 func (c *cli) newApply() *cobra.Command {
 	var dir, saved string
+	var allow []string
 	cmd := &cobra.Command{
 		Use:   "apply [SITE]",
 		Short: "Make what lives match the site",
@@ -30,16 +31,17 @@ Ctrl-C stops at the next step; run apply again to go on.
 			if dir == "" {
 				return errors.New("apply to what? --sandbox DIR uses stand-ins for every outside system")
 			}
-			return c.apply(cmd.Context(), args, dir, saved)
+			return c.apply(cmd.Context(), args, allow, dir, saved)
 		},
 	}
+	cmd.Flags().StringSliceVar(&allow, "allow", nil, "go on despite these rules of severity error")
 	cmd.Flags().StringVar(&dir, "sandbox", "", "folder with stand-ins for every outside system")
 	cmd.Flags().StringVar(&saved, "plan", "", "apply this plan of diff --out and nothing else")
 	return cmd
 }
 
-func (c *cli) apply(ctx context.Context, args []string, dir, saved string) error {
-	site, err := c.load(args)
+func (c *cli) apply(ctx context.Context, args, allow []string, dir, saved string) error {
+	site, err := c.load(args, allow)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 func (c *cli) newCompile() *cobra.Command {
 	var out string
+	var allow []string
 	cmd := &cobra.Command{
 		Use:   "compile [SITE] -o DIR",
 		Short: "Write everything that follows from a site into a folder",
@@ -28,7 +29,7 @@ removed; a folder that holds anything else is refused.`,
 			if out == "" {
 				return errors.New("compile where to? -o DIR names the folder")
 			}
-			site, err := c.load(args)
+			site, err := c.load(args, allow)
 			if err != nil {
 				return err
 			}
@@ -43,6 +44,7 @@ removed; a folder that holds anything else is refused.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringSliceVar(&allow, "allow", nil, "go on despite these rules of severity error")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "folder to write into")
 	return cmd
 }

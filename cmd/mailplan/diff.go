@@ -20,6 +20,7 @@ import (
 type target struct {
 	sandbox  string
 	from, to string
+	allow    []string // rules of severity error that do not stop it
 }
 
 // output is how a plan is shown.
@@ -59,6 +60,7 @@ It ends with exit code 2 when there are changes.
 			return nil
 		},
 	}
+	cmd.Flags().StringSliceVar(&t.allow, "allow", nil, "go on despite these rules of severity error")
 	cmd.Flags().StringVar(&t.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
 	cmd.Flags().StringVar(&t.from, "from", "", "Git revision to compare from")
 	cmd.Flags().StringVar(&t.to, "to", "", "Git revision to compare to (default: the files as they are)")
@@ -85,7 +87,7 @@ func (c *cli) plan(ctx context.Context, args []string, t target) (plan.Plan, err
 	if t.from != "" {
 		return c.planRevisions(ctx, args, t)
 	}
-	site, err := c.load(args)
+	site, err := c.load(args, t.allow)
 	if err != nil {
 		return plan.Plan{}, err
 	}

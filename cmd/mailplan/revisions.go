@@ -5,10 +5,7 @@ import (
 	"fmt"
 
 	"github.com/mailplan/mailplan/compiler"
-	"github.com/mailplan/mailplan/compiler/apply/dns"
-	"github.com/mailplan/mailplan/compiler/apply/host"
-	"github.com/mailplan/mailplan/compiler/check"
-	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/apply/declared"
 	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/revision"
 )
@@ -34,9 +31,6 @@ func (c *cli) planRevisions(ctx context.Context, args []string, t target) (plan.
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	if check.Failed(after.site.Findings) {
-		c.tellFindings(c.err, after.site, onlyErrors(after.site.Findings))
-	}
 	p := plan.New(after.site.Model.Name, rev, after.digest, before.objects, after.objects)
 	p.Headline = plan.NewHeadline(before.site.Model.Accounts(), after.site.Model.Accounts())
 	p.LocateBoth(func(path string) string { return line(before.site, path) }, func(path string) string { return line(after.site, path) })
@@ -50,7 +44,7 @@ func declaredAt(ctx context.Context, dir, name string) (side, string, error) {
 		if err != nil {
 			return side{}, "", err
 		}
-		s, err := declared(ctx, site)
+		s, err := wanted(ctx, site)
 		return s, "", err
 	}
 	fsys, hash, err := revision.Open(dir, name)
@@ -61,28 +55,18 @@ func declaredAt(ctx context.Context, dir, name string) (side, string, error) {
 	if err != nil {
 		return side{}, "", fmt.Errorf("the site at %s:\n%w", name, err)
 	}
-	s, err := declared(ctx, site)
+	s, err := wanted(ctx, site)
 	return s, hash, err
 }
 
-// declared lists what the site wants on every plane.
-func declared(ctx context.Context, site *compiler.Site) (side, error) {
+// wanted lists what the site wants on every plane.
+func wanted(ctx context.Context, site *compiler.Site) (side, error) {
 	tree, err := site.Tree()
 	if err != nil {
 		return side{}, err
 	}
-	h := &host.Host{Root: site.Model.Host.Root, Secrets: func(name string) (string, error) { return model.SecretMark(name), nil }}
-	files, err := h.Desired(tree, nil)
-	if err != nil {
-		return side{}, err
-	}
-	records := &dns.Plane{
-		Site:      site.Model,
-		TunnelID:  func(context.Context, string) (string, error) { return "", nil },
-		PublicKey: func(name string) (string, error) { return "<public key of " + name + ">", nil },
-	}
-	objects, err := records.Desired(ctx)
-	return side{site: site, digest: compiler.Digest(tree), objects: append(objects, files...)}, err
+	objects, err := declared.Objects(ctx, site.Model, tree)
+	return side{site: site, digest: compiler.Digest(tree), objects: objects}, err
 }
 
 // head is the commit of the site's folder.

@@ -24,8 +24,8 @@ func siteDir(args []string) (string, error) {
 	return "", errors.New("no site here: name its folder, or make one with `mailplan init DIR`")
 }
 
-// load reads a site and tells its findings; one of severity error ends the command.
-func (c *cli) load(args []string) (*compiler.Site, error) {
+// load reads a site. A finding of severity error ends the command, unless its rule is allowed by name.
+func (c *cli) load(args, allowed []string) (*compiler.Site, error) {
 	dir, err := siteDir(args)
 	if err != nil {
 		return nil, err
@@ -34,16 +34,15 @@ func (c *cli) load(args []string) (*compiler.Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	if check.Failed(site.Findings) {
-		c.tellFindings(c.err, site, onlyErrors(site.Findings))
-		c.say("the site is wrong; nothing was written")
+	errs := slices.DeleteFunc(slices.Clone(site.Findings), func(f check.Finding) bool {
+		return f.Severity != check.Error || slices.Contains(allowed, f.Rule)
+	})
+	if len(errs) > 0 {
+		c.tellFindings(c.err, site, errs)
+		c.say("nothing was written; mend the site, or allow each rule by name with --allow")
 		return nil, quit{exitFailed}
 	}
 	return site, nil
-}
-
-func onlyErrors(all []check.Finding) []check.Finding {
-	return slices.DeleteFunc(slices.Clone(all), func(f check.Finding) bool { return f.Severity != check.Error })
 }
 
 func exists(path string) bool {

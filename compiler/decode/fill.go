@@ -70,12 +70,12 @@ func (d *decoder) names() {
 	e.Spool.Queue = cmp.Or(e.Spool.Queue, s.Name+"-spool")
 }
 
-// tlsNames are those by which clients reach the mail ports.
+// tlsNames are those by which clients reach the mail ports: what the certificate's source can prove.
 func (d *decoder) tlsNames() {
 	s := d.site
 	switch {
 	case len(s.Host.TLS.Names) > 0:
-	case s.Tailnet != nil:
+	case s.Tailnet != nil && s.Host.TLS.Source == "tailscale":
 		s.Host.TLS.Names = []string{s.Tailnet.Hostname}
 	case len(d.domains) > 0:
 		first := d.firstDomain()

@@ -83,7 +83,7 @@ func find(decls []ast.Decl, labels []string) (best place, depth int) {
 		if len(labels) > 1 {
 			if inner, m := descend(f.Value, labels[1:]); m > 0 {
 				p, n = inner, m+1
-				if !braced(f.Value) {
+				if onChain(f.Value, p.level) {
 					p.level = f
 				}
 			}
@@ -114,9 +114,10 @@ func descend(value ast.Expr, labels []string) (place, int) {
 	return place{}, 0
 }
 
-func braced(value ast.Expr) bool {
+// onChain says whether a value is the rest of a chain a: b: c that begins with the field.
+func onChain(value ast.Expr, field *ast.Field) bool {
 	s, ok := value.(*ast.StructLit)
-	return !ok || s.Lbrace.IsValid()
+	return ok && !s.Lbrace.IsValid() && len(s.Elts) == 1 && s.Elts[0] == ast.Decl(field)
 }
 
 func label(f *ast.Field) string {

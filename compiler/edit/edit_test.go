@@ -18,6 +18,7 @@ func TestSetKeepsTheAuthorsFile(t *testing.T) {
 		{"into an empty struct", "a: {}\n", "a.c.d", "2", "a: {c: d: 2}\n"},
 		{"beside a chain", "relay: password: secret: \"K\"\n", "relay.tls", `"verify"`, "relay: password: secret: \"K\"\nrelay: tls: \"verify\"\n"},
 		{"beside a chain inside", "a: {\n\tb: c: 1 // one\n}\n", "a.b.d", "2", "a: {\n\tb: c: 1 // one\n\tb: d: 2\n}\n"},
+		{"beside a chain in braces on a chain", "d: \"e.org\": {\n\tb: c: 1\n}\n", `d."e.org".b.x`, "2", "d: \"e.org\": {\n\tb: c: 1\n\tb: x: 2\n}\n"},
 		{"list element", "r: [\n\t{t: 1, p: true},\n\t{t: 2, p: true}, // second\n]\n", "r[1].p", "false", "r: [\n\t{t: 1, p: true},\n\t{t: 2, p: false}, // second\n]\n"},
 		{"list element's new field", "r: [{t: 1}]\n", "r[0].p", "false", "r: [{t: 1, p: false}]\n"},
 		{"field in parts", "a: b: 1\na: c: 2\n", "a.c", "3", "a: b: 1\na: c: 3\n"},

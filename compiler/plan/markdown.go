@@ -19,14 +19,13 @@ func (p Plan) Markdown(w io.Writer) error {
 	if p.Revision != "" {
 		tail += fmt.Sprintf(", revision `%.12s`", p.Revision)
 	}
-	var text strings.Builder
-	changes := p
-	changes.Headline = Headline{}
-	if err := changes.Text(&text, Style{}); err != nil {
-		return err
+	var changes strings.Builder
+	t := text{w: &changes}
+	if t.body(p); t.err != nil {
+		return t.err
 	}
 	room := commentLimit - head.Len() - len(tail) - 256
-	body, cut := clip(text.String(), room)
+	body, cut := clip(changes.String(), room)
 	if cut > 0 {
 		body += fmt.Sprintf("… and %d more lines; `mailplan diff` shows them all\n", cut)
 	}

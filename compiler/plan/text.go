@@ -21,12 +21,16 @@ const listed = 12
 func (p Plan) Text(w io.Writer, s Style) error {
 	t := text{w: w, style: s}
 	t.headline(p)
+	t.body(p)
+	t.line("plan %s: %s", p.ID(), p.counts())
+	return t.err
+}
+
+func (t *text) body(p Plan) {
 	for _, plane := range planes {
 		t.plane(plane, p.Changes)
 	}
 	t.conflicts(p.Conflicts)
-	t.line("plan %s: %s", p.ID(), p.counts())
-	return t.err
 }
 
 func (p Plan) counts() string {

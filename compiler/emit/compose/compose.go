@@ -45,7 +45,7 @@ func static(s *model.Site) []model.File {
 	var out []model.File
 	for _, f := range []struct{ source, path, from string }{
 		{"gitignore", ".gitignore", "secrets"},
-		{"mailserver-api.Dockerfile", "mailserver-api/Dockerfile", "containers.mailserver-api"},
+		{"mailserver-api.Dockerfile", "mailserver-api/Dockerfile", `containers."mailserver-api"`},
 		{"usermgmt.Dockerfile", "usermgmt/Dockerfile", "containers.usermgmt"},
 	} {
 		data, err := embedded.ReadFile("files/" + f.source)

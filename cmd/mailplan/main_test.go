@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mailplan": main})
+}
+
+// TestScripts runs testdata/script/*.txtar against the real command. SITES is the repository's root, for the reference
+// site and the examples; MAILPLAN_UPDATE=1 rewrites expected output.
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       os.Getenv("MAILPLAN_UPDATE") != "",
+		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"masked": masked},
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SITES", root)
+			env.Setenv("CUE_CACHE_DIR", filepath.Join(env.WorkDir, ".cue"))
+			env.Setenv("GIT_CONFIG_GLOBAL", filepath.Join(env.WorkDir, ".gitconfig"))
+			return os.WriteFile(filepath.Join(env.WorkDir, ".gitconfig"),
+				[]byte("[user]\nname = Test\nemail = test@example.com\n[init]\ndefaultBranch = main\n"), 0o600)
+		},
+	})
+}
+
+var ids = regexp.MustCompile("(plan `?|tree `|revision `)[0-9a-f]{12}")
+
+// masked writes the last stdout to a file without what differs from run to run: ids of plans, trees and revisions.
+func masked(ts *testscript.TestScript, _ bool, args []string) {
+	text := ids.ReplaceAllString(ts.ReadFile("stdout"), "${1}ID")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
