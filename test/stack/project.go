@@ -56,6 +56,31 @@ func (p *Project) Program(name, pkg string) {
 	}
 }
 
+// BuildOwn builds the images that the project has a Dockerfile for, such as mailserver-api:1. BuildKit is
+// asked by Debian's own client, which needs no plugin for it.
+func (p *Project) BuildOwn(services ...string) {
+	t := p.docker.t
+	t.Helper()
+	for _, name := range services {
+		cmd := exec.Command("/usr/bin/docker", "build", "--network", "none", "--tag", p.image(name),
+			"--file", filepath.Join(p.Dir, name, "Dockerfile"), filepath.Join(p.Dir, "bin"))
+		cmd.Env = append(slices.Clone(p.docker.env), "DOCKER_BUILDKIT=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", cmd, err, out)
+		}
+	}
+}
+
+func (p *Project) image(service string) string {
+	var image string
+	p.Site.Each(func(name string, c model.Container) {
+		if name == service {
+			image = c.Reference()
+		}
+	})
+	return image
+}
+
 // Override adds to what compose says of a service.
 func (p *Project) Override(service string, settings map[string]any) { p.overrides[service] = settings }
 

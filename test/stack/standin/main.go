@@ -34,7 +34,7 @@ func run(name string, args []string) error {
 	case slices.Contains(args, "ready"):
 		return ready("http://" + metrics + "/ready")
 	case slices.Contains(args, "run"):
-		tunnel, err := readTunnel("/etc/cloudflared/ingress.json")
+		tunnel, err := readTunnel("/etc/cloudflared/tunnel.json")
 		if err != nil {
 			return err
 		}
@@ -70,18 +70,20 @@ func ready(url string) error {
 // tunnel leads a host name to its service.
 type tunnel map[string]*url.URL
 
-// readTunnel reads an ingress document: a list of host names and services, the last one for the rest.
+// readTunnel reads a tunnel's ingress document, as the tree has it in edge/tunnel.json.
 func readTunnel(path string) (tunnel, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var rules []struct{ Hostname, Service string }
-	if err := json.Unmarshal(text, &rules); err != nil {
+	var document struct {
+		Ingress []struct{ Hostname, Service string }
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	t := tunnel{}
-	for _, rule := range rules {
+	for _, rule := range document.Ingress {
 		if rule.Hostname == "" {
 			continue // what no name leads to is not found
 		}
