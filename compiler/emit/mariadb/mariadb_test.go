@@ -114,10 +114,10 @@ func TestGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ user, secret, database, statement, verdict string }{
-		{"dovecot", "DOVECOT_DB_PASSWORD", "mailserver", "SELECT password_hash, quota_mb FROM users JOIN domains d ON d.id = domain_id WHERE d.state = 'active'", "may"},
+		{"dovecot", "DOVECOT_DB_PASSWORD", "mailserver", "SELECT u.email, u.password_hash, u.quota_mb FROM users u JOIN domains d ON d.id = u.domain_id WHERE d.state = 'active' AND u.state = 'active' AND u.is_active = 1", "may"},
 		{"dovecot", "DOVECOT_DB_PASSWORD", "mailserver", "UPDATE users SET is_active = 1", "must not"},
 		{"dovecot", "DOVECOT_DB_PASSWORD", "mailserver", "SELECT source FROM aliases", "must not"},
-		{"postfix", "POSTFIX_DB_PASSWORD", "mailserver", "SELECT u.email FROM users u JOIN send_as s ON s.user_id = u.id JOIN aliases a ON a.destination = u.email", "may"},
+		{"postfix", "POSTFIX_DB_PASSWORD", "mailserver", "SELECT u.email, a.source, s.address FROM users u JOIN send_as s ON s.user_id = u.id JOIN aliases a ON a.destination = u.email JOIN domains d ON d.id = a.domain_id AND d.state = 'active' AND u.is_active = 1 AND u.state = 'active'", "may"},
 		{"postfix", "POSTFIX_DB_PASSWORD", "mailserver", "SELECT password_hash FROM users", "must not"},
 		{"postfix", "POSTFIX_DB_PASSWORD", "mailserver", "INSERT INTO aliases (source, destination, domain_id) VALUES ('a@example.com', 'b@c.example', 1)", "must not"},
 		{"rcpassword", "ROUNDCUBE_PASSWORD_DB_PASSWORD", "mailserver", "UPDATE users SET password_hash = 'x' WHERE email = 'alice@example.com' AND is_active = 1", "may"},
