@@ -163,4 +163,3 @@ func TestRulesAreDocumented(t *testing.T) {
 		ids[r.ID] = true
 	}
 }
-
