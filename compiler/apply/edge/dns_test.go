@@ -346,6 +346,59 @@ func TestTryTimeout(t *testing.T) {
 	}
 }
 
+// A wrong token says what may be wrong, and never itself.
+func TestWrongToken(t *testing.T) {
+	r := newRig(t)
+	cf, err := cloudflare.New(t.TempDir(), cloudflare.Options{Token: "another"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Config{Token: token, BaseURL: cloudflare.BaseURL, HTTPClient: cf.Client(), Sleep: r.sleep})
+	_, err = e.Zones(context.Background(), []string{"example.com"})
+	if err == nil || !strings.Contains(err.Error(), "lacks a permission") || e.Calls() != 1 {
+		t.Errorf("%v after %d calls", err, e.Calls())
+	}
+	noToken(t, err)
+}
+
+func TestConfirmGivesUp(t *testing.T) {
+	r := newRig(t)
+	z := r.zone(t, "example.com", cloudflare.Free)
+	r.cf.Lag(1000)
+	c := Changes{Posts: mailRecords(z.Name)[:1]}
+	if _, err := r.Batch(context.Background(), z, c); err != nil {
+		t.Fatal(err)
+	}
+	err := r.Confirm(context.Background(), z, c)
+	if err == nil || !strings.Contains(err.Error(), "does not show MX example.com") {
+		t.Errorf("%v", err)
+	}
+}
+
+// However somebody spelled a TXT record, its bytes decide.
+func TestForeignSpellingsOfTXT(t *testing.T) {
+	r := newRig(t)
+	z := r.zone(t, "example.com", cloudflare.Free)
+	ctx := context.Background()
+	for name, content := range map[string]string{
+		"unquoted": `v=spf1 -all`, "quoted": `"v=spf1 -all"`, "split": `"v=spf1" " -all"`, "escaped": `"v=spf1\032-all"`,
+	} {
+		body := map[string]any{"type": "TXT", "name": name + ".example.com", "content": content}
+		if _, err := r.wire.send(ctx, "POST", "zones/"+z.ID+"/dns_records", body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	live, err := r.Read(ctx, []Zone{z})
+	if err != nil || len(live) != 4 {
+		t.Fatalf("%d records, %v", len(live), err)
+	}
+	for _, record := range live {
+		if record.Content != "v=spf1 -all" {
+			t.Errorf("%s reads as %q", record.Name, record.Content)
+		}
+	}
+}
+
 // The sandbox speaks to the stand-in without a socket; every fault is the same.
 func TestInProcessClient(t *testing.T) {
 	for _, tc := range faults {

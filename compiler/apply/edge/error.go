@@ -38,9 +38,17 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s: no answer: %v", what, e.cause)
 	}
 	if words := join(e.Details); words != "" {
-		return fmt.Sprintf("%s: %s (HTTP %d)", what, words, e.Status)
+		return fmt.Sprintf("%s: %s (HTTP %d)%s", what, words, e.Status, e.hint())
 	}
 	return fmt.Sprintf("%s: HTTP %d %s", what, e.Status, http.StatusText(e.Status))
+}
+
+// hint explains the one refusal whose words mislead.
+func (e *Error) hint() string {
+	if e.has(10000) {
+		return "; the token lacks a permission for this call, or the object belongs to another account"
+	}
+	return ""
 }
 
 func join(details []Detail) string {

@@ -54,7 +54,7 @@ func (t *serviceToken) renew(now time.Time) string {
 // HasServiceToken tells whether a pair of client id and secret is valid.
 func (s *Server) HasServiceToken(clientID, secret string) bool {
 	found := false
-	s.Seed(func(c *call) error {
+	s.seed(func(c *call) error {
 		a, err := c.account()
 		if err == nil {
 			found = slices.ContainsFunc(a.ServiceTokens, func(t serviceToken) bool {

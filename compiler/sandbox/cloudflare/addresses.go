@@ -8,7 +8,7 @@ import (
 // VerifyAddress does what the owner of a destination address does by following
 // the link that the provider sends; it makes the address if absent.
 func (s *Server) VerifyAddress(email string) error {
-	return s.Seed(func(c *call) error {
+	return s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err != nil {
 			return err

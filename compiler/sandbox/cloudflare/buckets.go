@@ -55,7 +55,7 @@ func (a *account) bucket(name string) *bucket {
 
 // FillBucket makes a bucket hold n objects.
 func (s *Server) FillBucket(name string, n int) error {
-	return s.Seed(func(c *call) error {
+	return s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err != nil {
 			return err

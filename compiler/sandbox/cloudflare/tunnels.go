@@ -58,7 +58,7 @@ func (t *tunnel) token(accountID string) string {
 
 // ConnectTunnel starts or stops the connector of a tunnel.
 func (s *Server) ConnectTunnel(id string, connected bool) error {
-	return s.Seed(func(c *call) error {
+	return s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err != nil {
 			return err

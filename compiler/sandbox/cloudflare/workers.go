@@ -119,7 +119,7 @@ func (a *account) checkBinding(b binding) error {
 	return nil
 }
 
-// settle checks the bindings of an upload, carries over those it keeps and
+// settleBindings checks the bindings of an upload, carries over those it keeps and
 // replaces the text of secrets with digests.
 func (a *account) settleBindings(m *metadata, old *script) error {
 	names := map[string]bool{}
@@ -158,7 +158,7 @@ func digest(b []byte) string {
 // HasSecret tells whether a Worker holds a secret of this text.
 func (s *Server) HasSecret(worker, name, text string) bool {
 	found := false
-	s.Seed(func(c *call) error {
+	s.seed(func(c *call) error {
 		a, err := c.account()
 		if err != nil {
 			return err

@@ -100,7 +100,7 @@ type zone struct {
 // AccountID returns the account's identifier, made on first use.
 func (s *Server) AccountID() (string, error) {
 	var id string
-	err := s.Seed(func(c *call) error {
+	err := s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err == nil {
 			id = a.ID
@@ -112,7 +112,7 @@ func (s *Server) AccountID() (string, error) {
 
 // AddZone makes an active zone, or returns the one of that name.
 func (s *Server) AddZone(name string, p Plan) (id string, err error) {
-	err = s.Seed(func(c *call) error {
+	err = s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err != nil {
 			return err
@@ -140,8 +140,8 @@ func newZone(name string, p Plan, a *account, now time.Time) zoneHead {
 	}
 }
 
-// Seed changes the state outside any request, in one transaction.
-func (s *Server) Seed(change func(*call) error) error {
+// seed changes the state outside any request, in one transaction.
+func (s *Server) seed(change func(*call) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &call{s: s, r: &http.Request{Method: http.MethodPost}, zones: map[string]*zone{}, edited: map[string]any{}}
