@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,7 +31,31 @@ type endpoint struct {
 	*httptest.Server
 	server *Server
 	conf   *config.Ingest
-	log    *bytes.Buffer
+	log    *logBuffer
+}
+
+// logBuffer collects log lines while others read them.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 // settings are a configuration with a token, a table and a ledger, and no mail store yet.
@@ -56,7 +81,7 @@ func settings(t testing.TB) *config.Ingest {
 
 func start(t testing.TB, conf *config.Ingest) *endpoint {
 	t.Helper()
-	e := &endpoint{conf: conf, log: &bytes.Buffer{}}
+	e := &endpoint{conf: conf, log: &logBuffer{}}
 	var err error
 	e.server, err = New(conf, slog.New(slog.NewJSONHandler(e.log, nil)), prometheus.NewRegistry())
 	if err != nil {

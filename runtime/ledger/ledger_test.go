@@ -1,0 +1,236 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func open(t *testing.T, path string) *Ledger {
+	t.Helper()
+	l, err := Open(path, 14*24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func key(n int) (k Key) {
+	copy(k.Head[:], fmt.Sprintf("head %011d", n))
+	copy(k.Content[:], fmt.Sprintf("content %024d", n))
+	return k
+}
+
+func record(n int, mailbox string, s State) Record {
+	return Record{Key: key(n), Mailbox: mailbox, ID: [16]byte{byte(n)}, State: s, Reply: "250 2.0.0 saved"}
+}
+
+func states(t *testing.T, l *Ledger, n int, mailboxes ...string) (all []string) {
+	t.Helper()
+	records, err := l.Lookup(key(n), mailboxes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Mailbox == "" {
+			all = append(all, "-")
+		} else {
+			all = append(all, r.State.String())
+		}
+	}
+	return all
+}
+
+func TestOutcomesAreKnownAtOnceAndAfterRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	if err := l.Begin([]Record{record(1, "a@x", InDoubt), record(1, "b@x", InDoubt)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Finish([]Record{record(1, "a@x", Delivered), record(2, "a@x", Refused)}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		got := append(states(t, l, 1, "a@x", "b@x", "c@x"), states(t, l, 2, "a@x")...)
+		if diff := cmp.Diff([]string{"delivered", "in-doubt", "-", "refused"}, got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", when, diff)
+		}
+		for n, want := range map[int]bool{1: true, 2: true, 3: false} {
+			if seen, err := l.Seen(key(n).Head); err != nil || seen != want {
+				t.Errorf("%s: Seen(%d) = %v, %v", when, n, seen, err)
+			}
+		}
+	}
+	check("at once")
+	secret := l.Secret()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, path)
+	check("after a restart")
+	if !bytes.Equal(secret, l.Secret()) || len(secret) != 32 {
+		t.Error("the secret did not stay")
+	}
+}
+
+func TestForgetsWholeDays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	var mu sync.Mutex
+	now := time.Now()
+	l.mu.Lock()
+	l.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	l.mu.Unlock()
+	for day := range 20 {
+		if err := l.Begin([]Record{record(day, "a@x", Delivered)}); err != nil {
+			t.Fatal(err)
+		}
+		mu.Lock()
+		now = now.Add(24 * time.Hour)
+		mu.Unlock()
+	}
+	if err := l.Prune(); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	if err := l.All(func(Record) error { kept++; return nil }); err != nil || kept != 14 {
+		t.Errorf("%d days kept, want 14: %v", kept, err)
+	}
+	if got := states(t, l, 0, "a@x"); got[0] != "-" {
+		t.Errorf("first day: %s", got)
+	}
+}
+
+func TestClaimsExclude(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "l.db"))
+	inside, most := 0, 0
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	for n := range 20 {
+		wait.Go(func() {
+			mailboxes := []string{"a@x", "b@x"}
+			if n%2 == 0 {
+				mailboxes = []string{"b@x"}
+			}
+			release := l.Claim(key(1), mailboxes)
+			defer release()
+			mu.Lock()
+			inside++
+			most = max(most, inside)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			inside--
+			mu.Unlock()
+		})
+	}
+	wait.Wait()
+	if most != 1 {
+		t.Errorf("%d at once", most)
+	}
+}
+
+func TestSnapshotAndVerify(t *testing.T) {
+	dir := t.TempDir()
+	path, copied := filepath.Join(dir, "l.db"), filepath.Join(dir, "copy.db")
+	l := open(t, path)
+	for n := range 100 {
+		if err := l.Begin([]Record{record(n, "a@x", []State{Delivered, InDoubt}[n%2])}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := OpenFile(path); !errors.Is(err, ErrInUse) {
+		t.Errorf("open in use: %v", err)
+	}
+	out, err := os.Create(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Snapshot(out), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	count, err := f.Verify()
+	if diff := cmp.Diff(map[State]int{Delivered: 50, InDoubt: 50}, count); diff != "" || err != nil {
+		t.Errorf("%v: -want +got\n%s", err, diff)
+	}
+}
+
+// TestKilledWhileWriting runs a writer in a process of its own and kills it at random moments: whatever
+// Begin had returned for must be there.
+func TestKilledWhileWriting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	if os.Getenv("LEDGER_WRITER") != "" {
+		writeUntilKilled(t, os.Getenv("LEDGER_WRITER"))
+		return
+	}
+	for round := range 5 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileWriting$")
+		cmd.Env = append(os.Environ(), "LEDGER_WRITER="+path, fmt.Sprintf("LEDGER_FROM=%d", round*100000))
+		var said bytes.Buffer
+		cmd.Stdout = &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(60+round*23) * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		l := open(t, path)
+		n := 0
+		for line := range bytes.Lines(said.Bytes()) {
+			var at int
+			if _, err := fmt.Sscanf(string(line), "begun %d\n", &at); err != nil {
+				continue
+			}
+			n++
+			if got := states(t, l, at, "a@x"); got[0] != "in-doubt" {
+				t.Fatalf("round %d: record %d is %s", round, at, got)
+			}
+		}
+		t.Logf("round %d: %d records", round, n)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writeUntilKilled(t *testing.T, path string) {
+	l, err := Open(path, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from int
+	fmt.Sscan(os.Getenv("LEDGER_FROM"), &from)
+	for n := from; ; n++ {
+		if err := l.Begin([]Record{record(n, "a@x", InDoubt)}); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(os.Stdout, "begun %d\n", n)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	r := record(1, "a@x", Delivered)
+	f.Add([]byte(recordKey(r.Key, r.Mailbox)), encode(r))
+	f.Add([]byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, k, v []byte) {
+		r, err := decode(k, v)
+		if err == nil && recordKey(r.Key, r.Mailbox) != string(k) {
+			t.Errorf("%x decodes under another key", k)
+		}
+	})
+}

@@ -1,0 +1,168 @@
+package message
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var cloudflare = []string{"cloudflare-email.net", "email.cloudflare.net"}
+
+const trace = "Received: from mail.b.example (192.0.2.7)\r\n        by cloudflare-email.net (cloudflare) id AbC\r\n        for <alice@example.com>; Fri, 25 Sep 2026 05:07:50 +0000\r\n" +
+	"ARC-Seal: i=1; a=rsa-sha256;\r\n\tb=x\r\nReceived-SPF: pass\r\nAuthentication-Results: mx.cloudflare.net;\r\n\tdkim=pass\r\nX-CF-SpamH-Score: 2\r\n"
+
+func TestHeaderEndsAtTheFirstEmptyLine(t *testing.T) {
+	for in, want := range map[string]int{
+		"A: b\r\n\r\nbody":   8,
+		"A: b\n\nbody":       6,
+		"A: b\r\n\nbody":     7,
+		"\r\nbody":           2,
+		"A: b\r\n":           -1,
+		"A: b\r\n \r\nc\r\n": -1,
+		"":                   -1,
+	} {
+		if got := Length([]byte(in)); got != want {
+			t.Errorf("%q: %d, want %d", in, got, want)
+		}
+	}
+}
+
+func TestFieldsKeepTheirBytes(t *testing.T) {
+	in := "A: b\r\n c\r\nno field here\r\nB :\xff\xfe\nC:d\r\n\r\n"
+	h := Parse([]byte(in))
+	var back bytes.Buffer
+	var names []string
+	for _, f := range h.Fields {
+		back.Write(f.Raw)
+		names = append(names, string(f.Name))
+	}
+	back.Write(h.End)
+	if back.String() != in {
+		t.Errorf("came back as %q", back.String())
+	}
+	if diff := cmp.Diff([]string{"A", "", "B", "C"}, names); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestEdit(t *testing.T) {
+	in := "X-Spam: No\r\nA: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\tfolded\r\nx-spam: maybe\r\n\r\n"
+	strip := func(f Field) bool { return f.Is("X-Spam") }
+	for name, c := range map[string]struct {
+		edit Edit
+		want string
+	}{
+		"nothing":     {Edit{}, in},
+		"strip":       {Edit{Strip: strip}, "A: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\tfolded\r\n\r\n"},
+		"all":         {Edit{Strip: strip, Remove: []Removal{{"a", 0}}}, "B: 1\r\n\r\n"},
+		"second":      {Edit{Strip: strip, Remove: []Removal{{"A", 2}}}, "A: 1\r\nB: 1\r\nA: 3\r\n\tfolded\r\n\r\n"},
+		"last":        {Edit{Strip: strip, Remove: []Removal{{"A", -1}}}, "A: 1\r\nB: 1\r\nA: 2\r\n\r\n"},
+		"not there":   {Edit{Strip: strip, Remove: []Removal{{"A", 4}, {"A", -4}, {"C", 0}}}, "A: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\tfolded\r\n\r\n"},
+		"top and end": {Edit{Strip: strip, Remove: []Removal{{"A", 0}}, Inserts: []Insert{{"Z", "end", -1}, {"Y", "two", 1}, {"X", "one", 0}}}, "X: one\r\nY: two\r\nB: 1\r\nZ: end\r\n\r\n"},
+		"own X-Spam":  {Edit{Strip: strip, Remove: []Removal{{"A", 0}}, Inserts: []Insert{{"X-Spam", "Yes", 0}}}, "X-Spam: Yes\r\nB: 1\r\n\r\n"},
+		"folded":      {Edit{Strip: strip, Remove: []Removal{{"A", 0}}, Inserts: []Insert{{"R", "a;\n\tb\nEvil: c\n\nd", 0}}}, "R: a;\r\n\tb\r\n\tEvil: c\r\n\td\r\nB: 1\r\n\r\n"},
+	} {
+		if diff := cmp.Diff(c.want, string(c.edit.Apply(Parse([]byte(in))))); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+	}
+}
+
+func TestClientIsBelievedOnlyFromTheRelayOnTop(t *testing.T) {
+	forged := "Received: from trusted.bank.example (203.0.113.9)\r\n        by cloudflare-email.net (cloudflare) id X\r\n"
+	for name, c := range map[string]struct {
+		header, addr, helo string
+	}{
+		"Cloudflare":             {trace, "192.0.2.7", "mail.b.example"},
+		"older form":             {strings.ReplaceAll(trace, "cloudflare-email.net (cloudflare)", "email.cloudflare.net (unknown)"), "192.0.2.7", "mail.b.example"},
+		"IPv6":                   {strings.ReplaceAll(trace, "192.0.2.7", "2001:db8::7"), "2001:db8::7", "mail.b.example"},
+		"mapped":                 {strings.ReplaceAll(trace, "192.0.2.7", "::ffff:192.0.2.7"), "192.0.2.7", "mail.b.example"},
+		"forged one below":       {trace + forged, "192.0.2.7", "mail.b.example"},
+		"forged below another":   {"Received: from x (192.0.2.1) by other.example\r\n" + forged, "", ""},
+		"forged below a subject": {"Subject: x\r\n" + forged, "", ""},
+		"spam score above":       {"X-CF-SpamH-Score: 1\r\n" + trace, "192.0.2.7", "mail.b.example"},
+		"strange helo":           {strings.ReplaceAll(trace, "mail.b.example", "a<b>"), "192.0.2.7", ""},
+		"no address":             {strings.ReplaceAll(trace, "(192.0.2.7)", "(unknown)"), "", ""},
+		"host that looks alike":  {strings.ReplaceAll(trace, "by cloudflare-email.net", "by cloudflare-email.net.evil.example"), "", ""},
+		"none":                   {"From: a@b\r\n", "", ""},
+	} {
+		got, _ := Parse([]byte(c.header + "\r\n")).Client(cloudflare)
+		want := Client{Helo: c.helo}
+		if c.addr != "" {
+			want.Addr = netip.MustParseAddr(c.addr)
+		}
+		if got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+func content(t *testing.T, from, message string) [32]byte {
+	t.Helper()
+	n := max(Length([]byte(message)), 0)
+	k, err := NewKeyer(make([]byte, KeySize), from, Parse([]byte(message[:n])), cloudflare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []byte(message[n:]) {
+		k.Write([]byte{b})
+	}
+	return k.Content()
+}
+
+func TestContentKey(t *testing.T) {
+	const with = "Message-ID: <1@b>\r\nFrom: a@b\r\n\r\nhello\r\n"
+	const without = "From: a@b\r\n\r\nhello\r\n"
+	other := strings.NewReplacer("AbC", "DeF", "05:07:50", "06:00:00", "Score: 2", "Score: 7").Replace(trace)
+	base := content(t, "s@b", trace+with)
+	for name, c := range map[string]struct {
+		same bool
+		key  [32]byte
+	}{
+		"again":                               {true, content(t, "s@b", trace+with)},
+		"sender's retry":                      {true, content(t, "s@b", other+with)},
+		"without any trace":                   {true, content(t, "s@b", with)},
+		"other sender":                        {false, content(t, "t@b", trace+with)},
+		"other body":                          {false, content(t, "s@b", trace+with+"x")},
+		"other header":                        {false, content(t, "s@b", trace+"X: y\r\n"+with)},
+		"other hop below the trace":           {false, content(t, "s@b", trace+"Received: from y by z\r\n"+with)},
+		"a Received that is not Cloudflare's": {false, content(t, "s@b", strings.ReplaceAll(trace, "cloudflare-email", "elsewhere")+with)},
+	} {
+		if (c.key == base) != c.same {
+			t.Errorf("%s: same = %v", name, !c.same)
+		}
+	}
+	if content(t, "s@b", trace+without) == content(t, "s@b", other+without) {
+		t.Error("two messages without Message-ID were taken for one")
+	}
+}
+
+func FuzzHeader(f *testing.F) {
+	f.Add([]byte(trace + "A: b\r\n\r\nbody"))
+	f.Add([]byte("\r\n"))
+	f.Add([]byte("A\n :\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n := Length(b)
+		if n < 0 {
+			n = len(b)
+		}
+		h := Parse(b[:n])
+		if got := (Edit{}).Apply(h); !bytes.Equal(got, b[:n]) {
+			t.Errorf("%q came back as %q", b[:n], got)
+		}
+		out := Edit{Strip: func(f Field) bool { return f.HasPrefix("X-Spam") }, Inserts: []Insert{{"X-Spam", string(b), 0}}}.Apply(h)
+		if got := Parse(out).Count("X-Spam"); got != 1 {
+			t.Errorf("%d fields X-Spam in %q", got, out)
+		}
+		c, ok := h.Client(cloudflare)
+		if ok && (!c.Addr.IsValid() || strings.ContainsAny(c.Helo, "\r\n <>")) {
+			t.Errorf("client %+v from %q", c, b)
+		}
+		if _, err := NewKeyer(make([]byte, KeySize), "", h, cloudflare); err != nil {
+			t.Error(err)
+		}
+	})
+}
