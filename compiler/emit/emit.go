@@ -12,6 +12,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/emit/dovecot"
 	"github.com/mailplan/mailplan/compiler/emit/mariadb"
 	"github.com/mailplan/mailplan/compiler/emit/nginx"
+	"github.com/mailplan/mailplan/compiler/emit/postfix"
 	"github.com/mailplan/mailplan/compiler/emit/redis"
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
@@ -31,6 +32,7 @@ func emitters() []emitter {
 		{"clamav", clamav.Files},
 		{"mariadb", mariadb.Files},
 		{"nginx", nginx.Files},
+		{"postfix", postfix.Files},
 		{"redis", redis.Files},
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},

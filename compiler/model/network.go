@@ -25,7 +25,7 @@ var networks = []Network{
 	{Name: "mailserver_network", Purpose: "the way out: relay, signatures, blocklists, tunnel, off-site copies",
 		Members: []string{"clamav", "rspamd", "postfix", "mailserver-api", "cloudflared", "tailscale"}},
 	{Name: "db", Purpose: "who may open the database", Internal: true,
-		Members: []string{"mariadb", "dovecot", "postfix", "roundcube", "mailserver-api", "usermgmt"}},
+		Members: []string{"mariadb", "dovecot", "postfix", "roundcube", "usermgmt"}},
 	{Name: "auth", Purpose: "SASL: whoever is in here can try passwords without limit", Internal: true,
 		Members: []string{"dovecot", "postfix"}},
 	{Name: "scan", Purpose: "Rspamd's scan and milter ports, and forwarding of scanned mail", Internal: true,

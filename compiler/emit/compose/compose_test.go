@@ -92,7 +92,7 @@ func TestZones(t *testing.T) {
 		return false
 	}
 	apart := [][2]string{{"nginx", "mariadb"}, {"roundcube", "redis"}, {"cloudflared", "dovecot"}, {"nginx", "postfix"},
-		{"clamav", "dovecot"}, {"redis", "mailserver-api"}, {"usermgmt", "rspamd"}}
+		{"clamav", "dovecot"}, {"redis", "mailserver-api"}, {"usermgmt", "rspamd"}, {"mailserver-api", "mariadb"}}
 	for _, pair := range apart {
 		if share(pair[0], pair[1]) {
 			t.Errorf("%s reaches %s", pair[0], pair[1])
@@ -181,7 +181,7 @@ func TestVolumes(t *testing.T) {
 func TestStartOrder(t *testing.T) {
 	p := load(t, emittest.Site())
 	for name, after := range map[string][]string{
-		"postfix": {"mariadb", "dovecot", "rspamd"}, "rspamd": {"redis", "clamav"}, "mailserver-api": {"rspamd", "dovecot", "mariadb", "postfix"},
+		"postfix": {"mariadb", "dovecot", "rspamd"}, "rspamd": {"redis", "clamav"}, "mailserver-api": {"rspamd", "dovecot", "postfix"},
 		"cloudflared": {"nginx", "mailserver-api"},
 	} {
 		for _, dep := range after {
@@ -231,6 +231,11 @@ func TestSecrets(t *testing.T) {
 	}
 	emittest.Holds(t, files, ".env", "MYSQL_ROOT_PASSWORD='${secret:MYSQL_ROOT_PASSWORD}'", "MYSQL_PASSWORD=", "USERMGMT_DB_PASSWORD=",
 		"SENDGRID_API_KEY=", "MAILSERVER_API_TOKEN=")
+	for path, uid := range map[string]int{"secrets/BACKUP_SIGNING_KEY": 0, "secrets/AWS_SECRET_ACCESS_KEY": 0, "secrets/usermgmt/USERMGMT_DB_PASSWORD": 65532} {
+		if got, ok := owner[path]; !ok || got != uid {
+			t.Errorf("%s belongs to %d (there: %v)", path, got, ok)
+		}
+	}
 	for _, secret := range s.Inventory() {
 		emittest.Holds(t, files, ".env.example", secret.Name+"=\n")
 	}

@@ -28,28 +28,47 @@ func (b *builder) secrets() {
 	b.give("mariadb", 999, model.SecretMariaDBRoot, model.SecretRoundcubeDB, model.SecretAccountsDB,
 		model.SecretDovecotDB, model.SecretPostfixDB, model.SecretPasswordDB)
 	b.give("redis", 999, model.SecretRedisPassword)
-	b.give("dovecot", 1000, model.SecretRspamdPassword)
+	b.mounts["dovecot"] = []mount{{model.SecretRspamdPassword, "rspamd-controller", 1000}} // where mailplan-learn looks
 	b.mounts["roundcube"] = []mount{
-		{model.SecretRoundcubeDB, "roundcube_db_password", 0},
-		{model.SecretRoundcubeDES, "roundcube_des_key", 0},
+		{model.SecretRoundcubeDB, "roundcube_db_password", b.roundcubeUser()},
+		{model.SecretRoundcubeDES, "roundcube_des_key", b.roundcubeUser()},
 	}
-	for _, secret := range b.site.Inventory() {
-		for _, service := range []string{"mailserver-api", "usermgmt"} {
-			if slices.Contains(secret.UsedBy, service) {
-				b.give(service, mailpland, secret.Name)
-			}
-		}
+	b.give("mailserver-api", mailpland, b.site.Edge.Ingest.Token.Secret, model.SecretSRS)
+	if b.site.Edge.Ingest.Signed {
+		b.give("mailserver-api", mailpland, b.site.Edge.Ingest.SigningKey.Secret)
 	}
+	b.give("usermgmt", mailpland, model.SecretAccountsDB, model.SecretConsoleSession)
 	b.give("cloudflared", 65532, b.site.Edge.Tunnel.Token.Secret)
 	if b.tailnetContainer() {
 		b.give("tailscale", 0, model.SecretTailscaleAuth)
 	}
+	b.give(executor, 0, model.SecretBackupSigning)
+	if off := b.site.Backup.Offsite; off != nil {
+		b.give(executor, 0, off.S3.AccessKeyID.Secret, off.S3.SecretAccessKey.Secret)
+	}
+	if hook := b.site.Monitoring.Alerts.Webhook; hook != nil {
+		b.give(executor, 0, hook.Secret)
+	}
 }
+
+// executor stands for mailpland on the host, which makes the backups: its secrets are in no container.
+const executor = "host"
 
 func (b *builder) give(service string, uid int, names ...string) {
 	for _, n := range names {
 		b.mounts[service] = append(b.mounts[service], mount{n, n, uid})
 	}
+}
+
+// readers calls f for every service that reads secrets as files, in start order, and for the host.
+func (b *builder) readers(f func(service string, m mount)) {
+	each := func(service string) {
+		for _, m := range b.mounts[service] {
+			f(service, m)
+		}
+	}
+	b.site.Each(func(service string, _ model.Container) { each(service) })
+	each(executor)
 }
 
 // mountSecrets gives a service its files.
@@ -79,11 +98,9 @@ func (b *builder) place(service string, m mount) (key, path string) {
 // firstReader is the user of the first service in start order that reads the secret.
 func (b *builder) firstReader(secret string) int {
 	uid := -1
-	b.site.Each(func(service string, _ model.Container) {
-		for _, m := range b.mounts[service] {
-			if uid < 0 && m.secret == secret {
-				uid = m.uid
-			}
+	b.readers(func(_ string, m mount) {
+		if uid < 0 && m.secret == secret {
+			uid = m.uid
 		}
 	})
 	return uid
@@ -92,15 +109,13 @@ func (b *builder) firstReader(secret string) int {
 // secretFiles are the files of all those mounts, one per user, sorted by path.
 func (b *builder) secretFiles() []model.File {
 	byPath := map[string]model.File{}
-	b.site.Each(func(service string, _ model.Container) {
-		for _, m := range b.mounts[service] {
-			_, path := b.place(service, m)
-			f := byPath[path]
-			f.Path, f.Mode, f.UID, f.GID = model.ProjectDir+"/"+path, 0o400, m.uid, m.uid
-			f.Content, f.From = []byte(model.SecretMark(m.secret)), "secrets.names."+model.Label(m.secret)
-			f.Reads = append(f.Reads, service)
-			byPath[path] = f
-		}
+	b.readers(func(service string, m mount) {
+		_, path := b.place(service, m)
+		f := byPath[path]
+		f.Path, f.Mode, f.UID, f.GID = model.ProjectDir+"/"+path, 0o400, m.uid, m.uid
+		f.Content, f.From = []byte(model.SecretMark(m.secret)), "secrets.names."+model.Label(m.secret)
+		f.Reads = append(f.Reads, service)
+		byPath[path] = f
 	})
 	out := make([]model.File, 0, len(byPath))
 	for _, f := range byPath {

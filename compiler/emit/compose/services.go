@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/mailplan/mailplan/compiler/model"
 )
 
 // none are the capabilities of a service that needs none.
@@ -182,7 +184,11 @@ while read -t 5 -r line <&3; do [[ $line == *STARTTLS* ]] && found=1; [[ $line =
 
 func (b *builder) roundcube() {
 	r := b.site.Containers.Roundcube
-	spec := with("CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE")
+	spec, port := with("CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE"), 80
+	if b.roundcubeUser() != 0 {
+		spec, port = none, 8000
+		spec.User = "33:33"
+	}
 	spec.Environment = env(
 		"ROUNDCUBEMAIL_DB_TYPE", "mysql", "ROUNDCUBEMAIL_DB_HOST", "mariadb", "ROUNDCUBEMAIL_DB_PORT", "3306",
 		"ROUNDCUBEMAIL_DB_USER", "roundcube", "ROUNDCUBEMAIL_DB_NAME", "roundcubemail",
@@ -192,38 +198,44 @@ func (b *builder) roundcube() {
 		"ROUNDCUBEMAIL_UPLOAD_MAX_FILESIZE", fmt.Sprintf("%dM", r.MaxAttachmentMiB), "TZ", b.zone())
 	spec.Tmpfs = types.StringList{"/tmp"}
 	spec.Volumes = []types.ServiceVolumeConfig{config("roundcube", "/var/roundcube/config")}
-	probe := "curl -fsS -m 8 -o /dev/null -H 'Host: " + b.site.Edge.Tunnel.Hostnames.Webmail + "' http://127.0.0.1/"
+	probe := "curl -fsS -m 8 -o /dev/null -H 'Host: " + b.site.Edge.Tunnel.Hostnames.Webmail + fmt.Sprintf("' http://127.0.0.1:%d/", port)
 	b.add("roundcube", r.Container, service(spec, watched("bash", probe, r.Container), "mariadb", "dovecot", "postfix"))
+}
+
+// roundcubeUser is who runs the image: root, or the web server's user in the nonroot flavour.
+func (b *builder) roundcubeUser() int {
+	if strings.Contains(b.site.Containers.Roundcube.Tag(), "nonroot") {
+		return 33
+	}
+	return 0
 }
 
 // mailpland adds the two services that run it.
 func (b *builder) mailpland() {
+	const settings = "/etc/mailpland/mailpland.json"
 	for _, m := range []struct {
-		name  string
-		port  int
-		after []string
-		data  []types.ServiceVolumeConfig
+		name, verb string
+		container  model.Container
+		after      []string
+		data       []types.ServiceVolumeConfig
 	}{
-		{"mailserver-api", b.site.Edge.Ingest.Port, []string{"mariadb", "rspamd", "dovecot", "postfix"},
+		{"mailserver-api", "serve", b.site.Containers.API, []string{"rspamd", "dovecot", "postfix"},
 			[]types.ServiceVolumeConfig{volume("mailpland_data", "/var/lib/mailpland")}},
-		{"usermgmt", 8080, []string{"mariadb"}, nil},
+		{"usermgmt", "console", b.site.Containers.Usermgmt, []string{"mariadb"}, nil},
 	} {
-		c := b.site.Containers.API
-		if m.name == "usermgmt" {
-			c = b.site.Containers.Usermgmt
-		}
 		spec := none
 		spec.User, spec.ReadOnly = "65532:65532", true
+		spec.Command = types.ShellCommand{m.verb, "--config", settings}
 		spec.Tmpfs = types.StringList{"/tmp"}
-		spec.Environment = env("TZ", b.zone())
+		spec.Environment = env("GOMEMLIMIT", fmt.Sprintf("%dMiB", int(m.container.Memory)*9/10), "TZ", b.zone())
 		spec.Volumes = append([]types.ServiceVolumeConfig{config("runtime", "/etc/mailpland")}, m.data...)
 		spec.StopGracePeriod = grace(150 * time.Second)
-		svc := service(spec, command("/mailpland", "probe", fmt.Sprintf("http://127.0.0.1:%d/health", m.port)), m.after...)
+		svc := service(spec, command("/mailpland", "health", "--config", settings), m.after...)
 		svc.Build = &types.BuildConfig{Context: "./bin", Dockerfile: "../" + m.name + "/Dockerfile"}
 		if metrics := b.site.Monitoring.Metrics; m.name == "mailserver-api" && metrics.Address != "" {
 			svc.Ports = publish(metrics.Address, metrics.Port, metrics.Port)
 		}
-		b.add(m.name, c, svc)
+		b.add(m.name, m.container, svc)
 	}
 }
 
@@ -238,7 +250,7 @@ func (b *builder) nginx() {
 	}
 	spec.StopGracePeriod = grace(30 * time.Second)
 	b.add("nginx", c, service(spec, watched("sh", "curl -fsS -m 8 -o /dev/null http://127.0.0.1/healthz", c),
-		"roundcube", "usermgmt", "mailserver-api"))
+		"roundcube"))
 }
 
 func (b *builder) cloudflared() {
