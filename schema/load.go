@@ -15,9 +15,7 @@ import (
 	"cuelang.org/go/cue/build"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/errors"
-	"cuelang.org/go/cue/load"
 	"cuelang.org/go/cue/parser"
-	"cuelang.org/go/cue/token"
 )
 
 // Load reads and checks the site in a folder. An error that is Problems is the site author's to mend;
@@ -107,7 +105,7 @@ func (l *loader) load(dir string) (*Source, error) {
 	}
 	if readable {
 		src.lift(layout, shapes, files)
-		l.evaluate(src, shapes, files)
+		l.guarded(func() { l.evaluate(src, shapes, files) })
 	}
 	if err := l.problems.Err(); err != nil {
 		return nil, err
@@ -117,6 +115,16 @@ func (l *loader) load(dir string) (*Source, error) {
 	}
 	src.Files = l.files
 	return src, l.problems.Err()
+}
+
+// guarded turns a panic of the evaluator, which no site should be able to cause, into a problem of the site.
+func (l *loader) guarded(evaluate func()) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.problems = append(l.problems, Problem{Pos: Pos{File: l.shown}, Message: fmt.Sprintf("the CUE evaluator failed on this site: %v", fault)})
+		}
+	}()
+	evaluate()
 }
 
 // evaluate unifies the site with the schema as cue vet does: by embedding it.
@@ -243,21 +251,4 @@ func (l *loader) build(ctx *cue.Context, files []*ast.File) (cue.Value, error) {
 		return cue.Value{}, inst.Err
 	}
 	return v, nil
-}
-
-// resolve finds a package that a site imports in its own module; it never asks a registry.
-func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
-	if importPath == ImportPath {
-		return instance(l.schema)
-	}
-	if first, _, _ := strings.Cut(importPath, "/"); !strings.Contains(first, ".") {
-		return nil // the standard library
-	}
-	cfg := &load.Config{FS: l.fsys, Dir: "/" + l.sub, Env: []string{"CUE_REGISTRY=none"},
-		FromFSPath: func(p string) string { return l.at(strings.TrimPrefix(p, "/")) }}
-	inst := load.Instances([]string{importPath}, cfg)[0]
-	if inst.Err != nil {
-		inst.Err = errors.Newf(pos, "import %q: not found in this site's cue.mod (nothing is fetched): %s", importPath, messageOf(inst.Err))
-	}
-	return inst
 }

@@ -132,7 +132,8 @@ func (p *spot) declare(decls []ast.Decl, lifted liftedDecls) {
 	for _, d := range decls {
 		switch d := d.(type) {
 		case *ast.Field:
-			if name, _, err := ast.LabelName(d.Label); err == nil {
+			name, ident, err := ast.LabelName(d.Label)
+			if err == nil && !(ident && (name[0] == '_' || name[0] == '#')) {
 				p.put(name, d.Pos(), d.Value)
 			}
 		case *ast.EmbedDecl:

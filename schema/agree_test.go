@@ -1,0 +1,113 @@
+package schema
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/format"
+)
+
+// judge asks shapes and CUE about the same row.
+type judge struct {
+	shape *shape
+	user  cue.Value
+}
+
+func newJudge() judge {
+	defs := definitions()
+	v := cuecontext.New().BuildInstance(instance(defs))
+	return judge{newShapes(defs).of("#User"), v.LookupPath(cue.ParsePath("#User"))}
+}
+
+// disagree says how the two differ over a row; empty when they do not.
+func (j judge) disagree(n *node) string {
+	v := j.user.Context().BuildExpr(n.expr()).Unify(j.user)
+	valid := v.Validate(cue.Concrete(true), cue.Final()) == nil
+	proved := j.shape.proves(n)
+	e := &explainer{}
+	e.explain(j.shape, n, nil)
+	switch {
+	case proved && !valid:
+		return "the shapes prove what CUE refuses"
+	case valid && !proved:
+		return "CUE accepts what the shapes don't prove"
+	case !valid && len(e.mistakes) == 0:
+		return "nothing explains why CUE refuses it"
+	}
+	return ""
+}
+
+// TestAgree compares the shapes with CUE on thousands of generated rows, most of them nearly right.
+func TestAgree(t *testing.T) {
+	j := newJudge()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 4000 {
+		n := randomRow(r)
+		if why := j.disagree(&n); why != "" {
+			t.Fatalf("%s: %s", why, dump(&n))
+		}
+	}
+}
+
+var pieces = map[string][]node{
+	"name":     {textNode("Alice"), textNode(""), textNode("a\nb"), textNode(strings.Repeat("ü", 100)), textNode(strings.Repeat("x", 101)), intNode(5)},
+	"password": {textNode("self"), textNode("hunter2"), secretNode("users/alice"), secretNode("a b"), secretNode(""), {kind: kindStruct}, {kind: kindNull}},
+	"quotaMB":  {intNode(0), intNode(-1), intNode(10485760), intNode(10485761), textNode("5"), {kind: kindFloat, num: 5}, {kind: kindFloat, num: 0.5}},
+	"state":    {textNode("active"), textNode("disabled"), textNode("retired"), textNode("purged"), textNode("gone"), {kind: kindBool, truth: true}},
+	"since":    {textNode("2026-12-31"), textNode("2026-13-01"), textNode("2026-02-31"), textNode("26-1-1")},
+	"role":     {textNode("user"), textNode("domainAdmin"), textNode("admin"), textNode("root")},
+	"sendAs": {{kind: kindList}, {kind: kindList, list: []node{textNode("a@b.example")}}, {kind: kindList, list: []node{textNode("a@b.example"), textNode("no")}},
+		{kind: kindList, list: []node{intNode(5)}}, {kind: kindStruct}, textNode("a@b.example")},
+	"quota": {intNode(5)},
+}
+
+func secretNode(name string) node {
+	return node{kind: kindStruct, fields: []field{{"secret", textNode(name)}}}
+}
+
+func randomRow(r *rand.Rand) node {
+	n := node{kind: kindStruct}
+	for _, name := range []string{"name", "password", "quotaMB", "state", "since", "role", "sendAs", "quota"} {
+		choices := pieces[name]
+		switch roll := r.IntN(10); {
+		case roll < 4 && name != "quota":
+			n.fields = append(n.fields, field{name, choices[0]})
+		case roll < 6 && (name != "quota" || roll == 5):
+			n.fields = append(n.fields, field{name, choices[r.IntN(len(choices))]})
+		}
+	}
+	return n
+}
+
+func dump(n *node) string {
+	data, err := format.Node(n.expr())
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// FuzzRow reads any JSON object as a row and wants the shapes and CUE to agree on it.
+func FuzzRow(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"quotaMB": 5, "password": {"secret": "users/a"}}`, `{"sendAs": ["a@b.example", 5], "state": "gone"}`,
+		`{"name": "\u0000", "since": "2026-01-01"}`, `{"quotaMB": 1e3}`, `{"quotaMB": -0}`, `{"quotaMB": 99999999999999999999}`, `{"": null}`,
+		`{"_x": 1, "#y": 2, "name": "\ud800"}`, `{"password": {"secret": "a", "more": {}}}`} {
+		f.Add([]byte(seed))
+	}
+	j := newJudge()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !json.Valid(data) || len(data) > 4096 {
+			return
+		}
+		rows, _ := readJSON("users.json", append(append([]byte("["), data...), ']'), nil)
+		for i := range rows {
+			if why := j.disagree(&rows[i].fields); why != "" {
+				t.Fatalf("%s: %s", why, data)
+			}
+		}
+	})
+}
