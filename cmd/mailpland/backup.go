@@ -19,7 +19,7 @@ import (
 
 func newBackupCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "backup", Short: "Make, list and verify backups"}
-	cmd.AddCommand(newBackupRunCmd(), newBackupListCmd(), newBackupVerifyCmd())
+	cmd.AddCommand(newBackupRunCmd(), newBackupListCmd(), newBackupVerifyCmd(), newBackupSyncCmd())
 	return cmd
 }
 
@@ -43,16 +43,20 @@ func executor(path string, stderr io.Writer) (*backup.Executor, *config.Backup, 
 func newBackupRunCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "run", Short: "Make a backup now; exit 0 only if every declared class is in it", Args: cobra.NoArgs}
 	path := configFlag(cmd)
+	noSync := cmd.Flags().Bool("no-sync", false, "leave sending to the bucket for later")
 	full := cmd.Flags().Bool("full", false, "read every file again, not only what has changed, to find rot")
 	asJSON := cmd.Flags().Bool("json", false, "print the result as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		x, _, err := executor(*path, cmd.ErrOrStderr())
+		x, conf, err := executor(*path, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
 		bar := newProgress(cmd.ErrOrStderr(), "backup")
 		x.Progress = bar.files
 		r, err := x.Run(cmd.Context(), backup.RunOptions{Full: *full})
+		if err == nil && conf.Offsite != nil && !*noSync {
+			_, err = x.Sync(cmd.Context(), bar.bytes)
+		}
 		bar.end()
 		if *asJSON {
 			return errors.Join(err, printJSON(cmd.OutOrStdout(), r))
@@ -129,10 +133,11 @@ func printSnapshots(w io.Writer, all []local.Snapshot) error {
 func newBackupVerifyCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "verify", Short: "Read every byte of the backups; exit 0 only if all is good and recent", Args: cobra.NoArgs}
 	path := configFlag(cmd)
+	localOnly := cmd.Flags().Bool("local", false, "do not ask the bucket")
 	identity := cmd.Flags().String("identity", "", "age identity file: open the newest backup and check every file inside")
 	asJSON := cmd.Flags().Bool("json", false, "print the report as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		x, _, err := executor(*path, cmd.ErrOrStderr())
+		x, conf, err := executor(*path, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -142,6 +147,12 @@ func newBackupVerifyCmd() *cobra.Command {
 		}
 		bar := newProgress(cmd.ErrOrStderr(), "verify")
 		report, err := x.Verify(cmd.Context(), identities, bar.bytes)
+		objects := 0
+		if conf.Offsite != nil && !*localOnly {
+			var wrong error
+			objects, wrong = x.VerifyOffsite(cmd.Context())
+			err = errors.Join(err, wrong)
+		}
 		bar.end()
 		if report == nil {
 			return err
@@ -150,9 +161,34 @@ func newBackupVerifyCmd() *cobra.Command {
 			return errors.Join(err, printJSON(cmd.OutOrStdout(), report))
 		}
 		if err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d backups are good, %s read\n", len(report.Snapshots), size(report.Bytes))
+			fmt.Fprintf(cmd.OutOrStdout(), "%d backups are good, %s read; %d objects off-site are in place and locked\n", len(report.Snapshots), size(report.Bytes), objects)
 		}
 		return err
+	}
+	return cmd
+}
+
+func newBackupSyncCmd() *cobra.Command {
+	cmd := &cobra.Command{Use: "sync", Short: "Send the newest backup to the bucket with Object Lock, and check it there", Args: cobra.NoArgs}
+	path := configFlag(cmd)
+	asJSON := cmd.Flags().Bool("json", false, "print the receipt as JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		x, _, err := executor(*path, cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		bar := newProgress(cmd.ErrOrStderr(), "sync")
+		r, err := x.Sync(cmd.Context(), bar.bytes)
+		bar.end()
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd.OutOrStdout(), r)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "run %d is off-site: %d objects, %s sent, locked until %s\n", r.Sequence, len(r.Objects),
+			size(r.SentBytes), r.RetainUntil.Format("2006-01-02"))
+		return nil
 	}
 	return cmd
 }

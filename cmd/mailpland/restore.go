@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup/extract"
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/backup/offsite"
 	"github.com/mailplan/mailplan/runtime/backup/restore"
 	"github.com/mailplan/mailplan/runtime/config"
 )
@@ -49,7 +51,7 @@ and touches nothing else. An interrupted restore goes on when it is run again.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.config, "config", defaultConfig, "the daemon's configuration file")
-	f.StringVar(&c.from, "from", "", "the backup: a folder such as STORE/daily/YYYY-MM-DD, s3://BUCKET for the newest off-site one, or s3://BUCKET/SNAPSHOT; default the newest local one")
+	f.StringVar(&c.from, "from", "", "the backup: a folder such as STORE/daily/YYYY-MM-DD, s3://BUCKET/PREFIX for the newest off-site one, or s3://BUCKET/PREFIX@YYYY-MM-DD; default the newest local one")
 	f.StringVar(&c.at, "at", "", "the newest backup not after this time (RFC 3339, or YYYY-MM-DD)")
 	f.StringVar(&c.identity, "identity", "", "age identity file that opens the backup (required)")
 	f.StringSliceVar(&c.trust, "trust", nil, "public signing key to believe, on a host without configuration")
@@ -124,10 +126,13 @@ func (c *restoring) load() (config.Backup, []ed25519.PublicKey, error) {
 }
 
 // source finds the backup.
-func (c *restoring) source(_ context.Context, conf config.Backup, trusted []ed25519.PublicKey) (extract.Source, error) {
+func (c *restoring) source(ctx context.Context, conf config.Backup, trusted []ed25519.PublicKey) (extract.Source, error) {
 	before, err := c.before(conf)
 	if err != nil {
 		return nil, err
+	}
+	if place, ok := strings.CutPrefix(c.from, "s3://"); ok {
+		return offsiteSource(ctx, conf, place, before)
 	}
 	if c.from != "" {
 		return extract.Folder(c.from), nil
@@ -145,6 +150,30 @@ func (c *restoring) source(_ context.Context, conf config.Backup, trusted []ed25
 		}
 	}
 	return nil, fmt.Errorf("%s holds no complete backup from then or before", conf.Local.Path)
+}
+
+// offsiteSource finds a backup in a bucket: BUCKET[/PREFIX][@SNAPSHOT], the newest if none is named.
+func offsiteSource(ctx context.Context, conf config.Backup, place string, before time.Time) (extract.Source, error) {
+	place, wanted, _ := strings.Cut(place, "@")
+	name, prefix, _ := strings.Cut(place, "/")
+	bucket, err := offsite.FromEnvironment(name, prefix)
+	if conf.Offsite != nil && conf.Offsite.Bucket == name {
+		bucket, err = offsite.New(*conf.Offsite)
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := bucket.Snapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if wanted != "" && all[i].Name != wanted && all[i].Date() != wanted || !before.IsZero() && all[i].Date() > before.Format(time.DateOnly) {
+			continue
+		}
+		return all[i], nil
+	}
+	return nil, fmt.Errorf("bucket %s holds no such backup", name)
 }
 
 // before is the time of --at; a date alone means its end.

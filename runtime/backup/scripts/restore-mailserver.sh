@@ -1,5 +1,5 @@
 #!/bin/sh
-# Restores from a backup, local or s3://BUCKET/SNAPSHOT:
+# Restores from a backup, local or s3://BUCKET/PREFIX@YYYY-MM-DD:
 #
 #   restore-mailserver.sh --from /mnt/backup-hdd/mailserver/daily/YYYY-MM-DD --component all
 #
