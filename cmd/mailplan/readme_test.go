@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailplan/mailplan/test/need"
+)
+
+// TestReadme makes the site and the change that the README begins with, and holds that diff prints what stands there.
+// MAILPLAN_UPDATE=1 rewrites it.
+func TestReadme(t *testing.T) {
+	git := need.Program(t, "git")
+	readme, err := filepath.Abs("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, shown := block(t, string(text), "```cue\n"), block(t, string(text), "HEAD`:\n\n```\n")
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write := func(content string) {
+		if err := os.WriteFile(filepath.Join(dir, "site.cue"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(site)
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "one"}} {
+		if out, err := exec.Command(git, args...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	write(strings.NewReplacer(", bob: {}", "", `["alice", "bob"]`, `["alice", "crm@partner.example"]`).Replace(site))
+	var out, talk bytes.Buffer
+	if code := Run(context.Background(), []string{"diff", "--from", "HEAD"}, nil, &out, &talk); code != exitChanges {
+		t.Fatalf("exit %d\n%s", code, talk.String())
+	}
+	if os.Getenv("MAILPLAN_UPDATE") != "" {
+		updated := strings.Replace(string(text), shown, out.String(), 1)
+		if err := os.WriteFile(readme, []byte(updated), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if d := cmp.Diff(shown, out.String()); d != "" {
+		t.Errorf("the README shows another plan: %s", d)
+	}
+}
+
+func block(t *testing.T, text, head string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, head)
+	body, _, ok2 := strings.Cut(rest, "```\n")
+	if !ok || !ok2 {
+		t.Fatalf("the README has no block after %q", head)
+	}
+	return body
+}
