@@ -17,6 +17,8 @@ import (
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
 	"github.com/mailplan/mailplan/compiler/emit/runtime"
+	"github.com/mailplan/mailplan/compiler/emit/tailnet"
+	"github.com/mailplan/mailplan/compiler/emit/terraform"
 	"github.com/mailplan/mailplan/compiler/emit/worker"
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -37,6 +39,8 @@ func emitters() []emitter {
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},
 		{"runtime", runtime.Files},
+		{"tailnet", tailnet.Files},
+		{"terraform", terraform.Files},
 		{"worker", worker.Files},
 		{"dovecot", dovecot.Files},
 		{"compose", compose.Files},
