@@ -163,6 +163,12 @@ func (d *decoder) zones() {
 		for j := range domain.SPF.Include {
 			domain.SPF.Include[j] = d.host(path+".spf.include", domain.SPF.Include[j])
 		}
+		if auth := domain.RelayAuth; auth != nil {
+			auth.ReturnPath.Target = d.host(path+".relayAuth.returnPath.target", auth.ReturnPath.Target)
+			for j := range auth.DKIM {
+				auth.DKIM[j].Target = d.host(path+".relayAuth.dkim", auth.DKIM[j].Target)
+			}
+		}
 	}
 }
 
