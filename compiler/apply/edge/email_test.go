@@ -162,6 +162,41 @@ func TestEnableRoutingKeepsTheMergedSPF(t *testing.T) {
 	}
 }
 
+// Where Email Routing came first, its SPF record is unlocked and changed where
+// it stands: never two, never none.
+func TestMergedSPFReplacesTheProvidersInPlace(t *testing.T) {
+	r := newRig(t)
+	z := routed(t, r)
+	ctx := context.Background()
+	if err := r.UnlockRouting(ctx, z, ""); err != nil {
+		t.Fatal(err)
+	}
+	live, err := r.Read(ctx, []Zone{z})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range live {
+		if record.ReadOnly {
+			t.Errorf("%s %s is still locked", record.Type, record.Name)
+		}
+		if record.Type == "TXT" && record.Name == z.Name {
+			record.Content = "v=spf1 include:_spf.mx.cloudflare.net include:sendgrid.net -all"
+			if _, err := r.Batch(ctx, z, Changes{Patches: []Record{record}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if s, err := r.Routing(ctx, z); err != nil || s.Status != "unlocked" {
+		t.Errorf("%+v, %v; want unlocked", s, err)
+	}
+	if err := r.EnableRouting(ctx, z, ""); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.Routing(ctx, z); err != nil || s.Status != "ready" {
+		t.Errorf("locked again: %+v, %v; want ready", s, err)
+	}
+}
+
 func TestSubdomainsTakeLiteralRulesOnly(t *testing.T) {
 	r := newRig(t)
 	z := routed(t, r)

@@ -32,6 +32,8 @@ type Consumer struct {
 	// MaxWait is in milliseconds, RetryDelay in seconds.
 	MaxWait    int
 	RetryDelay int
+	// MaxConcurrency bounds the calls at the same time; 0 leaves it to the provider.
+	MaxConcurrency int
 }
 
 type wireQueue struct {
@@ -61,6 +63,8 @@ type wireConsumerSettings struct {
 	MaxRetries int `json:"max_retries"`
 	MaxWait    int `json:"max_wait_time_ms"`
 	RetryDelay int `json:"retry_delay"`
+	// MaxConcurrency is null where the provider chooses.
+	MaxConcurrency *int `json:"max_concurrency"`
 }
 
 func (w wireConsumer) consumer() Consumer {
@@ -68,15 +72,19 @@ func (w wireConsumer) consumer() Consumer {
 	if worker == "" {
 		worker = w.Script
 	}
-	s := w.Settings
-	return Consumer{w.ID, worker, w.DeadLetter, s.BatchSize, s.MaxRetries, s.MaxWait, s.RetryDelay}
+	s, concurrency := w.Settings, 0
+	if s.MaxConcurrency != nil {
+		concurrency = *s.MaxConcurrency
+	}
+	return Consumer{w.ID, worker, w.DeadLetter, s.BatchSize, s.MaxRetries, s.MaxWait, s.RetryDelay, concurrency}
 }
 
 func (c Consumer) wire() wireConsumer {
-	return wireConsumer{
-		ScriptName: c.Worker, Type: "worker", DeadLetter: c.DeadLetter,
-		Settings: wireConsumerSettings{c.BatchSize, c.MaxRetries, c.MaxWait, c.RetryDelay},
+	s := wireConsumerSettings{c.BatchSize, c.MaxRetries, c.MaxWait, c.RetryDelay, nil}
+	if c.MaxConcurrency > 0 {
+		s.MaxConcurrency = &c.MaxConcurrency
 	}
+	return wireConsumer{ScriptName: c.Worker, Type: "worker", DeadLetter: c.DeadLetter, Settings: s}
 }
 
 func (w wireQueue) queue() Queue {

@@ -178,7 +178,7 @@ func TestWorkerUnderFaults(t *testing.T) {
 }
 
 func TestQueuesUnderFaults(t *testing.T) {
-	consumer := Consumer{Worker: "mail-edge", DeadLetter: "mail-dlq", BatchSize: 10, MaxRetries: 100, MaxWait: 5000, RetryDelay: 60}
+	consumer := Consumer{Worker: "mail-edge", DeadLetter: "mail-dlq", BatchSize: 10, MaxRetries: 100, MaxWait: 5000, RetryDelay: 60, MaxConcurrency: 1}
 	consumed := func(t *testing.T, r *rig) Queue {
 		q := withWorker(t, r)
 		if err := r.SetConsumer(context.Background(), q, consumer); err != nil {
