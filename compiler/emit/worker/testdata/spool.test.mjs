@@ -24,16 +24,17 @@ async function stream(world, names, every) {
 test("an outage of eleven days: everything kept, drained in order, once, nobody dead", async () => {
   const world = new World(worker);
   world.ingest = () => (world.day < 11 ? answers.page(530)() : answers.delivered());
-  const names = numbers(200);
-  await stream(world, names, 10.9 / 200);
+  const names = numbers(120);
+  await stream(world, names, 10.9 / 120);
   assert.equal(world.delivered.length, 0);
-  assert.equal(world.keys("mail/").length, 200);
+  assert.equal(world.keys("mail/").length, 120);
+  assert.equal(world.mail.most, 2, "requests to a silent ingest in one call");
   await world.until(13);
   assert.deepEqual(bodies(world), names);
   assert.deepEqual([world.keys("").length, world.alarms.length, world.mail.entries.length], [0, 0, 0]);
   const last = (world.delivered.at(-1).day - 11) * 24 * 60;
   assert.ok(last < 60, `drained ${last.toFixed(0)} minutes after the host came back`);
-  console.info(`200 messages, drained ${last.toFixed(0)} minutes after the host came back, ${world.calls} requests to it`);
+  console.info(`120 messages, drained ${last.toFixed(0)} minutes after the host came back, ${world.calls} requests to it`);
 });
 
 test("after a long outage the first new message brings the waiting ones", async () => {
@@ -87,10 +88,18 @@ test("refused after it was kept: a dead letter at once, told about", async () =>
 
 test("a message that silences the ingest does not hold the others up", async () => {
   const world = new World(worker);
-  world.ingest = (one) => (world.day < 1 || one.body === "00000" ? Promise.reject(new Error("timed out")) : answers.delivered());
+  let tries = 0;
+  world.ingest = (one) => {
+    if (world.day < 1 || one.body === "00000") {
+      tries += world.day < 1 || world.delivered.length === 49 ? 0 : 1;
+      return Promise.reject(new Error("timed out"));
+    }
+    return answers.delivered();
+  };
   await stream(world, numbers(50), 0.01);
-  await world.until(1.2);
+  await world.until(1.05);
   assert.deepEqual(bodies(world), numbers(50).slice(1));
+  assert.ok(tries <= 2, `it was tried ${tries} times while others waited`);
 });
 
 test("an operator revives a dead letter", async () => {
@@ -131,7 +140,7 @@ test("taken over means in bucket and queue, else the sender keeps it", async () 
 });
 
 test("bucket, queues and ingest fail at random: nothing that was taken over is lost", async () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (let seed = 1; seed <= 6; seed++) {
     const world = new World(worker, { faults: 0.05, seed, page: 30 });
     world.ingest = () => (world.day < 1 || world.random() < 0.2 ? answers.page(502)() : answers.delivered());
     const taken = [];

@@ -130,11 +130,13 @@ class Queue {
       retry: ({ delaySeconds = 60 } = {}) => (entry.fate = delaySeconds),
     }));
     let otherwise = "ack";
+    const before = this.world.calls;
     try {
       await this.world.worker.queue({ queue: this.name, messages }, this.world.env);
     } catch {
       otherwise = 60;
     }
+    this.most = Math.max(this.most ?? 0, this.world.calls - before);
     for (const entry of batch) this.settle(entry, entry.fate ?? otherwise);
   }
 
