@@ -73,7 +73,8 @@ func prepare(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("open the sandbox: %w", err)
 	}
-	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == marker }) {
+	ours := []string{marker, filepath.Base(host.Temporary(marker))}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return slices.Contains(ours, e.Name()) }) {
 		return fmt.Errorf("%s is no sandbox and not empty: name a new folder", dir)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

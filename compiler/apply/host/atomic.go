@@ -10,7 +10,8 @@ import (
 // WriteFile writes a file so that a reader, or a crash, sees the old or the new content and nothing between:
 // temporary file in the same folder, content and mode, prepare (may be nil), fsync, rename, fsync of the folder.
 func WriteFile(name string, content []byte, m fs.FileMode, prepare func(temp string) error) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	// One name for all tries: what a crash leaves behind, the next try takes over.
+	temp, err := os.OpenFile(Temporary(name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -42,6 +43,11 @@ func WriteFile(name string, content []byte, m fs.FileMode, prepare func(temp str
 		return err
 	}
 	return syncDir(filepath.Dir(name))
+}
+
+// Temporary is where WriteFile prepares a file.
+func Temporary(name string) string {
+	return filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".mailplan")
 }
 
 func syncDir(name string) error {
