@@ -2,9 +2,14 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
@@ -25,7 +30,7 @@ func newJudge() judge {
 
 // disagree says how the two differ over a row; empty when they do not.
 func (j judge) disagree(n *node) string {
-	v := j.user.Context().BuildExpr(n.expr()).Unify(j.user)
+	v := cuecontext.New().BuildExpr(n.expr()).Unify(j.user)
 	valid := v.Validate(cue.Concrete(true), cue.Final()) == nil
 	proved := j.shape.proves(n)
 	e := &explainer{}
@@ -89,6 +94,54 @@ func dump(n *node) string {
 		return err.Error()
 	}
 	return string(data)
+}
+
+// TestNothingToExplain walks good sites as if CUE had refused them: the shapes must find no mistake in what
+// CUE accepts.
+func TestNothingToExplain(t *testing.T) {
+	sites := map[string]fs.FS{"../site": os.DirFS("../site")}
+	examples, err := filepath.Glob("../examples/*/site")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range examples {
+		sites[dir] = os.DirFS(dir)
+	}
+	for i, text := range []string{
+		`domains: "a.example": {quotaMB: *5 | 6, users: {for i in [1] {"u\(i)": quotaMB: i}}}`,
+		`domains: "a.example": {users: [string]: name: "x", _h: 1, #D: 2, users: alice: _h: 3}`,
+		`host: {cpus: 2.5, tls: names: ["a.example"]}, containers: {wiki: {image: "w:1", publish: [{address: "::1", port: 1}]}}; domains: {}`,
+		`relay: port: 465; _x: secret: "y"; edge: token: _x; domains: "a.example": aliases: {a: ["b"], b: ["c@d.example", "a+x@a.example"]}`,
+		`tailnet: {address: "100.64.0.1", hostname: "a.b.ts.net"}; backup: {offsite: s3: bucket: "abc", classes: ["tls"]}; domains: {}`,
+		`edge: ingest: token: secret: "T"; domains: "a.example": records: [{name: "@", type: "MX", content: "m.example", priority: 5, ttl: 60}]`,
+	} {
+		text = base + strings.ReplaceAll(text, "; ", "\n")
+		sites[fmt.Sprint("text ", i)] = fstest.MapFS{"site.cue": {Data: []byte(text)}}
+	}
+	for name, fsys := range sites {
+		t.Run(name, func(t *testing.T) { nothingToExplain(t, fsys) })
+	}
+}
+
+func nothingToExplain(t *testing.T, fsys fs.FS) {
+	if _, err := LoadFS(fsys, "site"); err != nil {
+		t.Fatalf("CUE refuses it: %v", err)
+	}
+	l := loader{fsys: fsys, sub: ".", shown: "site", schema: definitions()}
+	files, err := l.parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := l.build(cuecontext.New(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := writtenNode(raw, rootSpot(files), nil)
+	e := &explainer{}
+	e.explain(newShapes(l.schema).of("#Site"), &n, nil)
+	for _, m := range e.mistakes {
+		t.Errorf("%s: %s", m.at, m.message)
+	}
 }
 
 // FuzzRow reads any JSON object as a row and wants the shapes and CUE to agree on it.

@@ -103,7 +103,7 @@ func (c *rowChecker) decide(r *row, localpart, domain string) bool {
 	if !c.user.Exists() {
 		c.user = cuecontext.New().BuildInstance(instance(c.files)).LookupPath(cue.ParsePath("#User"))
 	}
-	v := c.user.Context().BuildExpr(r.fields.expr()).Unify(c.user)
+	v := cuecontext.New().BuildExpr(r.fields.expr()).Unify(c.user)
 	refused := v.Validate(cue.Concrete(true), cue.Final())
 	if refused == nil {
 		r.fields = valueNode(v)
