@@ -101,7 +101,10 @@ func bringUp(t *testing.T, site *compiler.Site, tree model.Tree) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := plan.New(site.Model.Name, "", compiler.Digest(tree), nil, objects)
+	p, err := plan.New(site.Model.Name, "", compiler.Digest(tree), nil, objects)
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.Headline = plan.NewHeadline(model.Accounts{}, site.Model.Accounts())
 	var b bytes.Buffer
 	if err := p.Text(&b, plan.Style{}); err != nil {

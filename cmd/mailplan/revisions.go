@@ -31,7 +31,10 @@ func (c *cli) planRevisions(ctx context.Context, args []string, t target) (plan.
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	p := plan.New(after.site.Model.Name, rev, after.digest, before.objects, after.objects)
+	p, err := plan.New(after.site.Model.Name, rev, after.digest, before.objects, after.objects)
+	if err != nil {
+		return p, err
+	}
 	p.Headline = plan.NewHeadline(before.site.Model.Accounts(), after.site.Model.Accounts())
 	p.LocateBoth(func(path string) string { return line(before.site, path) }, func(path string) string { return line(after.site, path) })
 	return p, nil

@@ -10,10 +10,12 @@ import (
 	"github.com/mailplan/mailplan/compiler/plan"
 )
 
-// Plane is one place where the declared meets the live. Desired and Live change nothing. Apply is called with
-// runs of changes that Diff made of the two; it may be called again with a run that was done in part.
+// Plane is one place where the declared meets the live, or the part of it that has some kinds of objects. Desired and
+// Live change nothing. Apply is called with runs of changes that Diff made of the two, each of one phase; it may be
+// called again with a run that was done in part, and must then do only what is left.
 type Plane interface {
 	Name() plan.Plane
+	Kinds() []string
 	Desired(ctx context.Context) ([]plan.Object, error)
 	Live(ctx context.Context) ([]plan.Object, error)
 	Apply(ctx context.Context, changes []plan.Change) error
@@ -33,7 +35,7 @@ func Plan(ctx context.Context, site, revision, tree string, planes []Plane) (pla
 		}
 		live, desired = append(live, l...), append(desired, d...)
 	}
-	return plan.New(site, revision, tree, live, desired), nil
+	return plan.New(site, revision, tree, live, desired)
 }
 
 // Progress is told before each run of changes: how many are done, how many there are, and the first of the run.
@@ -45,22 +47,19 @@ func Run(ctx context.Context, p plan.Plan, planes []Plane, j *Journal, progress 
 	if len(p.Conflicts) > 0 {
 		return fmt.Errorf("%d objects are in the way that mailplan did not make", len(p.Conflicts))
 	}
-	byName := map[plan.Plane]Plane{}
-	for _, pl := range planes {
-		byName[pl.Name()] = pl
+	owner, err := owners(p, planes)
+	if err != nil {
+		return err
 	}
 	if err := j.begin(p); err != nil {
 		return err
 	}
 	for start := 0; start < len(p.Changes); {
-		end := run(p.Changes, start)
+		target := owner[p.Changes[start].Ref()]
+		end := run(p.Changes, start, func(c plan.Change) bool { return owner[c.Ref()] == target })
 		progress(start, len(p.Changes), p.Changes[start])
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped after %d of %d steps; run apply again to go on: %w", start, len(p.Changes), err)
-		}
-		target := byName[p.Changes[start].Plane]
-		if target == nil {
-			return fmt.Errorf("the plan changes the %s plane, which is not connected", p.Changes[start].Plane)
 		}
 		if err := j.step(ctx, start, end, target, p.Changes[start:end]); err != nil {
 			return err
@@ -70,11 +69,34 @@ func Run(ctx context.Context, p plan.Plan, planes []Plane, j *Journal, progress 
 	return j.end()
 }
 
+// owners maps every change to who makes it, before the first is made.
+func owners(p plan.Plan, planes []Plane) (map[string]Plane, error) {
+	type kind struct {
+		plane plan.Plane
+		kind  string
+	}
+	byKind := map[kind]Plane{}
+	for _, pl := range planes {
+		for _, k := range pl.Kinds() {
+			byKind[kind{pl.Name(), k}] = pl
+		}
+	}
+	owner := make(map[string]Plane, len(p.Changes))
+	for _, c := range p.Changes {
+		pl := byKind[kind{c.Plane, c.Kind}]
+		if pl == nil {
+			return nil, fmt.Errorf("the plan changes %s, and nothing here can change a %s", c.ID, c.Kind)
+		}
+		owner[c.Ref()] = pl
+	}
+	return owner, nil
+}
+
 // run finds the end of the changes that may go together.
-func run(changes []plan.Change, start int) int {
+func run(changes []plan.Change, start int, ours func(plan.Change) bool) int {
 	first := changes[start]
 	end := start + 1
-	for end < len(changes) && changes[end].Plane == first.Plane && changes[end].Phase == first.Phase && (changes[end].Verb == plan.Delete) == (first.Verb == plan.Delete) {
+	for end < len(changes) && ours(changes[end]) && changes[end].Phase == first.Phase && (changes[end].Verb == plan.Delete) == (first.Verb == plan.Delete) {
 		end++
 	}
 	return end

@@ -14,19 +14,22 @@ const (
 
 // Change is one step: plain data with the site line that asks for it.
 type Change struct {
-	Plane  Plane           `json:"plane"`
-	Verb   Verb            `json:"verb"`
-	Kind   string          `json:"kind"`
-	ID     string          `json:"id"`
-	Old    json.RawMessage `json:"old,omitempty"`
-	New    json.RawMessage `json:"new,omitempty"`
-	Before string          `json:"before,omitempty"` // Old in a few words
-	After  string          `json:"after,omitempty"`  // New in a few words
-	Handle string          `json:"handle,omitempty"` // provider's identifier of the live object
-	From   string          `json:"from,omitempty"`   // site path
-	Pos    string          `json:"pos,omitempty"`    // file:line of the site
-	Phase  Phase           `json:"phase"`
-	Note   string          `json:"note,omitempty"` // consequence, such as "reload dovecot"
+	Plane        Plane           `json:"plane"`
+	Verb         Verb            `json:"verb"`
+	Kind         string          `json:"kind"`
+	ID           string          `json:"id"`
+	Old          json.RawMessage `json:"old,omitempty"`
+	New          json.RawMessage `json:"new,omitempty"`
+	Before       string          `json:"before,omitempty"` // Old in a few words
+	After        string          `json:"after,omitempty"`  // New in a few words
+	Handle       string          `json:"handle,omitempty"` // provider's identifier of the live object
+	From         string          `json:"from,omitempty"`   // site path
+	Pos          string          `json:"pos,omitempty"`    // file:line of the site
+	Phase        Phase           `json:"phase"`
+	Needs        []string        `json:"needs,omitempty"`
+	Effects      []string        `json:"effects,omitempty"`
+	Irreversible string          `json:"irreversible,omitempty"`
+	Note         string          `json:"note,omitempty"` // consequence, such as "reload dovecot"
 }
 
 // Conflict is a live object that is not ours and stands in the way of a declared one.

@@ -28,19 +28,33 @@ func Diff(live, desired []Object) (changes []Change, conflicts []Conflict) {
 			conflicts = append(conflicts, Conflict{Plane: d.Plane, ID: d.ID, Live: l.Show, Desired: d.Show, From: d.From})
 			continue
 		}
-		changes = append(changes, Change{Plane: d.Plane, Verb: Create, Kind: d.Kind, ID: d.ID, New: d.Value, After: d.Show, From: d.From, Phase: d.Phase})
+		changes = append(changes, create(d))
 	}
 	for _, l := range live {
 		if !l.Foreign && rest.take(l.key(), func(o Object) bool { return o.Handle == l.Handle && bytes.Equal(o.Value, l.Value) }) {
-			changes = append(changes, Change{Plane: l.Plane, Verb: Delete, Kind: l.Kind, ID: l.ID, Old: l.Value, Before: l.Show, Handle: l.Handle, Phase: l.Phase, From: l.From})
+			changes = append(changes, remove(l))
 		}
 	}
 	return changes, conflicts
 }
 
+func create(d Object) Change {
+	return Change{Plane: d.Plane, Verb: Create, Kind: d.Kind, ID: d.ID, New: d.Value, After: d.Show, From: d.From,
+		Phase: d.Phase, Needs: d.Needs, Effects: d.Effects, Irreversible: d.Irreversible}
+}
+
 func update(l, d Object) Change {
-	return Change{Plane: d.Plane, Verb: Update, Kind: d.Kind, ID: d.ID, Old: l.Value, New: d.Value,
-		Before: l.Show, After: d.Show, Handle: l.Handle, From: d.From, Phase: d.Phase, Note: lines(l.Text, d.Text)}
+	c := create(d)
+	c.Verb, c.Old, c.Before, c.Handle, c.Note = Update, l.Value, l.Show, l.Handle, lines(l.Text, d.Text)
+	if d.UpdatePhase != 0 {
+		c.Phase = d.UpdatePhase
+	}
+	return c
+}
+
+func remove(l Object) Change {
+	return Change{Plane: l.Plane, Verb: Delete, Kind: l.Kind, ID: l.ID, Old: l.Value, Before: l.Show, Handle: l.Handle, From: l.From,
+		Phase: l.Phase, Needs: l.Needs, Effects: l.Effects, Irreversible: l.Irreversible}
 }
 
 // lines counts what a text gained and lost: "+3 -1".

@@ -37,8 +37,16 @@ type Object struct {
 	Show string
 	// From is the site path that asks for it; empty for live objects.
 	From string
-	// Phase places the object's changes in the order of a plan.
-	Phase Phase
+	// Phase places the object's creation and deletion in the order of a plan; UpdatePhase, where it is not
+	// zero, its update.
+	Phase       Phase
+	UpdatePhase Phase
+	// Needs are the Refs of objects that must be there first.
+	Needs []string
+	// Effects are what the object's change does to mail: see EffectMX and its neighbours.
+	Effects []string
+	// Irreversible says what can't be undone when the object is changed; empty for nothing.
+	Irreversible string
 	// Text is the content of a text file, for counting changed lines; it never enters a plan.
 	Text []byte
 	// Handle is the provider's own identifier of a live object.

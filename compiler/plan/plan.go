@@ -24,12 +24,14 @@ type Plan struct {
 }
 
 // New compares, orders and binds. Revision may be empty.
-func New(site, revision, tree string, live, desired []Object) Plan {
+func New(site, revision, tree string, live, desired []Object) (Plan, error) {
 	changes, conflicts := Diff(live, desired)
-	Order(changes)
+	if err := Order(changes); err != nil {
+		return Plan{}, err
+	}
 	p := Plan{Version: Version, Site: site, Revision: revision, Tree: tree, Live: fingerprint(live), Changes: changes, Conflicts: conflicts}
 	p.Unchanged = len(desired) - p.Count(Create) - p.Count(Update) - len(conflicts)
-	return p
+	return p, nil
 }
 
 // Count is how many changes have the verb.

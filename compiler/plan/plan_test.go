@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,7 +68,9 @@ func TestOrderOpensDoorsLastAndClosesThemFirst(t *testing.T) {
 		{Verb: Delete, ID: "old mx", Phase: Route}, {Verb: Create, ID: "key", Phase: Publish}, {Verb: Delete, ID: "old file", Phase: Place},
 		{Verb: Create, ID: "folder", Phase: Lay},
 	}
-	Order(changes)
+	if err := Order(changes); err != nil {
+		t.Fatal(err)
+	}
 	var got []string
 	for _, c := range changes {
 		got = append(got, c.ID)
@@ -103,7 +106,7 @@ func TestHeadlineIsInMailTerms(t *testing.T) {
 }
 
 func TestSavedPlanIsReadBackOrRefused(t *testing.T) {
-	p := New("home", "", "tree", []Object{record("TXT a", "1")}, []Object{record("TXT a", "2")})
+	p := planned(t, "home", "", "tree", []Object{record("TXT a", "1")}, []Object{record("TXT a", "2")})
 	var b bytes.Buffer
 	if err := p.JSON(&b); err != nil {
 		t.Fatal(err)
@@ -121,7 +124,7 @@ func TestSavedPlanIsReadBackOrRefused(t *testing.T) {
 			t.Errorf("a plan with a foreign %s was read", what)
 		}
 	}
-	moved := New("home", "", "tree", []Object{record("TXT a", "3")}, []Object{record("TXT a", "2")})
+	moved := planned(t, "home", "", "tree", []Object{record("TXT a", "3")}, []Object{record("TXT a", "2")})
 	if err := p.Moved(moved); err == nil || !strings.Contains(err.Error(), "edge TXT a has changed") {
 		t.Errorf("moved: %v, want the record by name", err)
 	}
@@ -135,7 +138,7 @@ func TestMarkdownFitsAComment(t *testing.T) {
 	for i := range 5000 {
 		live = append(live, record("TXT name-of-some-length-"+strings.Repeat("x", i%40), strings.Repeat("content ", 9)))
 	}
-	p := New("home", "", "tree", live, nil)
+	p := planned(t, "home", "", "tree", live, nil)
 	var b bytes.Buffer
 	if err := p.Markdown(&b); err != nil {
 		t.Fatal(err)
@@ -155,4 +158,106 @@ func FuzzLoad(f *testing.F) {
 			p.Text(&bytes.Buffer{}, Style{})
 		}
 	})
+}
+
+func planned(t *testing.T, site, revision, tree string, live, desired []Object) Plan {
+	t.Helper()
+	p, err := New(site, revision, tree, live, desired)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestOrderFollowsNeeds(t *testing.T) {
+	bucket, queue, script := Change{Plane: Edge, Kind: "bucket", ID: "b"}, Change{Plane: Edge, Kind: "queue", ID: "q"}, Change{Plane: Edge, Kind: "worker", ID: "w"}
+	script.Needs = []string{bucket.Ref(), queue.Ref()}
+	for _, test := range []struct {
+		verb Verb
+		want []string
+	}{{Create, []string{"b", "q", "w"}}, {Delete, []string{"w", "b", "q"}}} {
+		changes := []Change{script, bucket, queue}
+		for i := range changes {
+			changes[i].Verb = test.verb
+		}
+		if err := Order(changes); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{changes[0].ID, changes[1].ID, changes[2].ID}
+		if d := cmp.Diff(test.want, got); d != "" {
+			t.Errorf("%s: %s", test.verb, d)
+		}
+	}
+	bucket.Needs = []string{script.Ref()}
+	if err := Order([]Change{script, bucket}); err == nil || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("a circle: %v", err)
+	}
+}
+
+func TestCheckRefusesMisorderedPlans(t *testing.T) {
+	alias := func(target string) model.Accounts {
+		a := accounts(model.AccountUser{Address: "x@a.example", State: model.Active}, model.AccountUser{Address: target, State: model.Active})
+		a.Aliases = []model.AccountAlias{{Source: "info@a.example", Destinations: []string{target}}}
+		return a
+	}
+	before := State{alias("old@a.example"), map[string]string{"a.example": "k1._domainkey.a.example"}}
+	after := State{alias("new@a.example"), map[string]string{"a.example": "k2._domainkey.a.example"}}
+	step := func(verb Verb, effect string) Change {
+		return Change{Plane: Host, Verb: verb, ID: effect, Effects: []string{effect}}
+	}
+	box, unbox := step(Create, EffectBox("new@a.example")), step(Delete, EffectBox("old@a.example"))
+	routes, recipients, signing := step(Update, EffectRoutes), step(Update, EffectRecipients), step(Update, EffectSigning)
+	key, unkey := step(Create, EffectKey("k2._domainkey.a.example")), step(Delete, EffectKey("k1._domainkey.a.example"))
+	mx := step(Delete, EffectMX("a.example"))
+	for _, test := range []struct {
+		name    string
+		changes []Change
+		want    string
+	}{
+		{"the right order", []Change{key, box, routes, signing, recipients, unbox}, ""},
+		{"a table before its mailbox", []Change{key, routes, box}, "info@a.example bounces: Dovecot has no mailbox new@a.example"},
+		{"a mailbox gone too early", []Change{box, unbox, routes}, "info@a.example bounces: Dovecot has no mailbox old@a.example"},
+		{"signing before the key", []Change{signing, key}, "a.example signs with k2._domainkey.a.example, which is not in DNS"},
+		{"the old key gone", []Change{key, signing, unkey}, "signatures made with k1._domainkey.a.example no longer verify"},
+		{"the door closed", []Change{mx}, "info@a.example bounces: its domain has no MX"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := Check(before, after, test.changes)
+			switch {
+			case test.want == "" && err != nil:
+				t.Error(err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestGuardNamesThePeople(t *testing.T) {
+	var users []model.AccountUser
+	for _, n := range strings.Fields("a b c d e f g h i j k l") {
+		users = append(users, model.AccountUser{Address: n + "@a.example", State: model.Active})
+	}
+	before := accounts(users...)
+	guards := func(after model.Accounts) string {
+		var out []string
+		for _, r := range NewHeadline(before, after).Guard(before, after) {
+			out = append(out, r.Guard+" "+strings.Join(r.Names, ","))
+		}
+		return strings.Join(out, "; ")
+	}
+	if got := guards(accounts(users[1:]...)); got != "" {
+		t.Errorf("one of twelve leaves: %s", got)
+	}
+	if got, want := guards(accounts(users[3:]...)), "lose-addresses a@a.example,b@a.example,c@a.example; lock-out a@a.example,b@a.example,c@a.example"; got != want {
+		t.Errorf("three leave: %s, want %s", got, want)
+	}
+	if got := guards(model.Accounts{}); !strings.HasPrefix(got, "lose-domains a.example") {
+		t.Errorf("nobody is declared: %s", got)
+	}
+	gone := slices.Clone(users)
+	gone[0].State = model.Purged
+	if got := guards(accounts(gone...)); got != "purge a@a.example" {
+		t.Errorf("one purged: %s", got)
+	}
 }

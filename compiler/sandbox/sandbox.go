@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,8 +97,7 @@ func openAccount(dir string, s *model.Site) (*edge.Edge, error) {
 			return nil, err
 		}
 	}
-	client := &http.Client{Transport: direct{server}}
-	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: "http://sandbox/client/v4/", HTTPClient: client}), nil
+	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: cloudflare.BaseURL, HTTPClient: server.Client()}), nil
 }
 
 // tunnelID makes up what Cloudflare would give the tunnel.

@@ -42,6 +42,9 @@ type value struct {
 // Name is the plane's.
 func (p *Plane) Name() plan.Plane { return plan.Edge }
 
+// Kinds are what it knows of the plane.
+func (p *Plane) Kinds() []string { return []string{Kind} }
+
 // Desired lists the records that mailplan itself writes; those of Email Routing come with it.
 func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	var objects []plan.Object
@@ -181,7 +184,7 @@ func (p *Plane) record(ctx context.Context, v value) (edge.Record, error) {
 func object(r edge.Record, from string) plan.Object {
 	v := value{Zone: r.Zone, Name: r.Name, Type: r.Type, Content: r.Content, TTL: r.TTL, Priority: r.Priority, Proxied: r.Proxied}
 	return plan.Object{Plane: plan.Edge, Kind: Kind, ID: id(r), Value: plan.Encode(v), Show: show(v), From: from,
-		Phase: phase(r), Sole: sole(r)}
+		Phase: phase(r), Sole: sole(r), Effects: effects(r)}
 }
 
 // id groups records of a name: an SPF record is none of the other texts there.
@@ -207,6 +210,17 @@ func phase(r edge.Record) plan.Phase {
 		return plan.Route
 	}
 	return plan.Publish
+}
+
+// effects of a DKIM key are on signatures, of an MX on the mail of its domain.
+func effects(r edge.Record) []string {
+	switch {
+	case r.Type == "MX":
+		return []string{plan.EffectMX(r.Name)}
+	case r.Type == "TXT" && strings.Contains(r.Name, "._domainkey."):
+		return []string{plan.EffectKey(r.Name)}
+	}
+	return nil
 }
 
 func show(v value) string {

@@ -188,7 +188,14 @@ func object(kind, id string, v value, from string) plan.Object {
 	if kind == KindDirectory {
 		phase = plan.Lay
 	}
-	return plan.Object{Plane: plan.Host, Kind: kind, ID: id, Value: plan.Encode(v), Show: v.Mode, From: from, Phase: phase}
+	o := plan.Object{Plane: plan.Host, Kind: kind, ID: id, Value: plan.Encode(v), Show: v.Mode, From: from, Phase: phase}
+	switch { // what leads mail or signs it changes only when all that it names is there
+	case strings.HasSuffix(id, "/config/runtime/routes.json"):
+		o.UpdatePhase, o.Effects = plan.Switch, []string{plan.EffectRoutes}
+	case strings.HasSuffix(id, "/config/rspamd/local.d/dkim_signing.conf"):
+		o.UpdatePhase, o.Effects = plan.Switch, []string{plan.EffectSigning}
+	}
+	return o
 }
 
 func mode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }

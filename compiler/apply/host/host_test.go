@@ -59,7 +59,9 @@ func converge(t *testing.T, h *host.Host, tr model.Tree, dirs ...host.Directory)
 		t.Fatal(err)
 	}
 	changes, _ := plan.Diff(live, desired)
-	plan.Order(changes)
+	if err := plan.Order(changes); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.Apply(ctx, changes); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,10 @@ func TestSecretsAreFilledInAndNeverTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pl := plan.New("home", "", "", nil, desired)
+	pl, err := plan.New("home", "", "", nil, desired)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b strings.Builder
 	if err := pl.JSON(&b); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,9 @@ type Plane struct {
 // Name is the plane's.
 func (p *Plane) Name() plan.Plane { return plan.Host }
 
+// Kinds are the plane's.
+func (p *Plane) Kinds() []string { return []string{KindDirectory, KindFile} }
+
 // Desired lists directories and files of the tree.
 func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
 	return p.Host.Desired(p.Tree, p.Directories)

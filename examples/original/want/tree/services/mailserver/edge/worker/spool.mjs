@@ -24,7 +24,7 @@ export async function keep(env, { from, to }, body, digest) {
     await env.QUEUE.send({ key }, { delaySeconds: backoff(1, Number(env.RETRY_CAP_SECONDS)) });
   } catch (error) {
     // The sender will come again; what stays behind if this fails too, the ingest knows by its content.
-    
+    await env.SPOOL.delete(key).catch(() => {});
     throw error;
   }
 }
