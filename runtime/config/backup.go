@@ -84,11 +84,11 @@ type BackupRestore struct {
 type BackupDrill struct {
 	EveryDays    int    `json:"everyDays,omitempty"`    // default 30
 	MaxAgeDays   int    `json:"maxAgeDays,omitempty"`   // a green receipt is good for so long; default 45
-	Scratch      string `json:"scratch,omitempty"`      // folder the drill may fill and empty; default state/drill
+	Scratch      string `json:"scratch,omitempty"`      // folder the drill may fill and empty, which nobody can pass through to (0711); default state/drill
 	IdentityFile string `json:"identityFile,omitempty"` // age identity of the drill, one of the recipients'
 	MariaDBD     string `json:"mariadbd,omitempty"`     // default mariadbd
 	InstallDB    string `json:"installDB,omitempty"`    // default mariadb-install-db
-	Dovecot      string `json:"dovecot,omitempty"`      // default dovecot
+	IMAP         string `json:"imap,omitempty"`         // Dovecot's imap program; default /usr/lib/dovecot/imap
 	MinimumRows  int64  `json:"minimumRows,omitempty"`  // a restored database with fewer rows is red; default 1
 }
 
@@ -132,7 +132,7 @@ func (b *Backup) defaults() {
 	set(&b.Drill.MaxAgeDays, 45)
 	set(&b.Drill.MariaDBD, "mariadbd")
 	set(&b.Drill.InstallDB, "mariadb-install-db")
-	set(&b.Drill.Dovecot, "dovecot")
+	set(&b.Drill.IMAP, "/usr/lib/dovecot/imap")
 	set(&b.Drill.MinimumRows, 1)
 	set(&b.Drill.Scratch, filepath.Join(b.State, "drill"))
 	if o := b.Offsite; o != nil {

@@ -34,7 +34,7 @@ func NewSite(t testing.TB) *Site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Site{Dir: t.TempDir(), Identity: identity, Clock: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
+	s := &Site{Dir: reachable(t), Identity: identity, Clock: time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)}
 	s.Write(t, "identity", identity.String()+"\n")
 	s.Config = config.Backup{Instance: "home", State: s.Path("state"), SigningKeyFile: s.Path("state/signing.key"),
 		Local: config.BackupLocal{Path: s.Path("store"), KeepDaily: 7, KeepWeekly: 4}, Recipients: []string{identity.Recipient().String()},
@@ -61,11 +61,26 @@ func NewSite(t testing.TB) *Site {
 			maildir := "vmail/example.com/" + user + "/Maildir" + folder
 			s.mkdir(t, maildir+"/new")
 			s.mkdir(t, maildir+"/tmp")
-			s.Write(t, maildir+"/dovecot-uidlist", "3 V1700000000 N31 Gabc\n1 :1700000000.M1P1.mx\n")
+			s.Write(t, maildir+"/dovecot-uidlist", "3 V1700000000 N31 G9d6d9a1f2c3b4a5968778695a4b3c2d1\n1 :1700000000.M1P1.mx\n")
 			s.Write(t, maildir+"/dovecot.index.log", "not backed up")
 		}
 	}
 	return s
+}
+
+// reachable makes a folder which other users may pass through, unlike one of testing: a drill's Dovecot
+// runs as nobody.
+func reachable(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "site-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // Path is the path of a name in the site's folder.

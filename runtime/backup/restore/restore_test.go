@@ -74,7 +74,7 @@ func TestTotalLossIsRestored(t *testing.T) {
 		t.Errorf("restored %d files of %d", report.Files, r.Head.Files)
 	}
 	uidlist, err := os.ReadFile(s.Path("vmail/example.com/alice/Maildir/dovecot-uidlist"))
-	if want := "3 V1700000000 N1000031 Gabc\n1 :1700000000.M1P1.mx\n"; err != nil || string(uidlist) != want {
+	if want := "3 V1700000000 N1000031 G9d6d9a1f2c3b4a5968778695a4b3c2d1\n1 :1700000000.M1P1.mx\n"; err != nil || string(uidlist) != want {
 		t.Errorf("uidlist %q, %v; want %q", uidlist, err, want)
 	}
 }

@@ -1,0 +1,115 @@
+package drill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mailplan/mailplan/runtime/backup/dump"
+	"github.com/mailplan/mailplan/runtime/config"
+)
+
+// databases loads every dump into a throw-away server and counts its rows.
+func (d *Drill) databases(ctx context.Context, r *Receipt, scratch string) {
+	for _, c := range d.of("mariadb") {
+		detail, err := d.database(ctx, c, filepath.Join(scratch, c.Name))
+		r.add("database "+c.Name, detail, err)
+	}
+}
+
+func (d *Drill) database(ctx context.Context, c config.BackupClass, dumps string) (string, error) {
+	server, stop, err := d.startMariaDB(ctx, c.Database.Client, filepath.Dir(dumps))
+	if err != nil {
+		return "", err
+	}
+	defer stop()
+	var said []string
+	for _, name := range c.Database.Databases {
+		if err := server.Load(ctx, name, filepath.Join(dumps, name+".sql")); err != nil {
+			return "", err
+		}
+		rows, err := server.Rows(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		var sum int64
+		for _, n := range rows {
+			sum += n
+		}
+		if len(rows) == 0 || sum < d.Config.Drill.MinimumRows {
+			return "", fmt.Errorf("database %s came back with %d rows in %d tables: at least %d are expected", name, sum, len(rows), d.Config.Drill.MinimumRows)
+		}
+		said = append(said, fmt.Sprintf("%s: %d rows in %d tables", name, sum, len(rows)))
+	}
+	return strings.Join(said, "; "), nil
+}
+
+// startMariaDB starts a server on a socket, without a network port, with its data in the scratch folder.
+func (d *Drill) startMariaDB(ctx context.Context, client, scratch string) (dump.Server, func(), error) {
+	me, err := user.Current()
+	if err != nil {
+		return dump.Server{}, nil, err
+	}
+	sockets, err := os.MkdirTemp("", "drill-") // a socket's path must stay short
+	if err != nil {
+		return dump.Server{}, nil, err
+	}
+	data := "--datadir=" + filepath.Join(scratch, ".mariadb")
+	out, err := exec.CommandContext(ctx, d.Config.Drill.InstallDB, "--no-defaults", data, "--user="+me.Username, "--skip-test-db",
+		"--skip-name-resolve", "--auth-root-authentication-method=normal").CombinedOutput()
+	if err != nil {
+		return dump.Server{}, nil, errors.Join(fmt.Errorf("%s: %w: %s", d.Config.Drill.InstallDB, err, lastLine(out)), os.RemoveAll(sockets))
+	}
+	socket := filepath.Join(sockets, "s")
+	var log bytes.Buffer
+	cmd := exec.Command(d.Config.Drill.MariaDBD, "--no-defaults", data, "--user="+me.Username, "--socket="+socket, "--skip-networking",
+		"--skip-name-resolve", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--pid-file="+filepath.Join(sockets, "pid"))
+	cmd.Stderr = &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return dump.Server{}, nil, errors.Join(err, os.RemoveAll(sockets))
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); cmd.Wait() }()
+	stop := func() {
+		cmd.Process.Kill() // nothing of it is kept
+		<-ended
+		os.RemoveAll(sockets)
+	}
+	server := dump.Server{BackupDatabase: config.BackupDatabase{Socket: socket, User: "root", Client: client}}
+	if err := await(ctx, server, ended); err != nil {
+		stop()
+		return dump.Server{}, nil, fmt.Errorf("%w: %s", err, lastLine(log.Bytes()))
+	}
+	return server, stop, nil
+}
+
+func await(ctx context.Context, server dump.Server, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		if server.Exec(ctx, "SELECT 1") == nil {
+			return nil
+		}
+		select {
+		case <-ended:
+			return errors.New("the throw-away MariaDB ended")
+		case <-ctx.Done():
+			return errors.New("the throw-away MariaDB does not answer")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func lastLine(b []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
+}
