@@ -12,6 +12,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/emit/dovecot"
 	"github.com/mailplan/mailplan/compiler/emit/mariadb"
 	"github.com/mailplan/mailplan/compiler/emit/nginx"
+	"github.com/mailplan/mailplan/compiler/emit/operations"
 	"github.com/mailplan/mailplan/compiler/emit/postfix"
 	"github.com/mailplan/mailplan/compiler/emit/redis"
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
@@ -35,6 +36,7 @@ func emitters() []emitter {
 		{"mariadb", mariadb.Files},
 		{"nginx", nginx.Files},
 		{"postfix", postfix.Files},
+		{"operations", operations.Files},
 		{"redis", redis.Files},
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},

@@ -25,12 +25,14 @@ func hostFiles(s *model.Site) []model.File {
 		return f
 	}
 	unit := file("config/systemd/mailpland-backup.service", "backup", []byte(head+places.Replace(executorUnit)))
-	unit.Reads = []string{"host"}
+	journal := file("config/journald/mailpland-backup.conf", "monitoring.logs", []byte(head+journalSettings(s)))
+	unit.Reads, journal.Reads = []string{"host"}, []string{"host"}
 	return []model.File{
 		script(dumpScript, "backup", databaseProgram("mariadb-dump")),
 		script(clientScript, "backup", databaseProgram("mariadb")),
 		script(scanScript, "backup.scanBeforeRestore", scanProgram),
 		unit,
+		journal,
 	}
 }
 
@@ -68,6 +70,7 @@ After=network-online.target docker.service
 ExecStart=@ROOT@/bin/mailpland serve --config @ROOT@/config/runtime/backup.json
 Restart=on-failure
 RestartSec=30
+LogNamespace=mailpland-backup
 # It reads everything and writes its own folders; it never needs more rights than it starts with.
 NoNewPrivileges=yes
 PrivateTmp=yes
@@ -82,3 +85,16 @@ IOSchedulingClass=idle
 [Install]
 WantedBy=multi-user.target
 `
+
+// journalSettings keeps the executor's log longer than that of the containers, whose journal forgets sooner.
+func journalSettings(s *model.Site) string {
+	logs := s.Monitoring.Logs
+	return fmt.Sprintf(`# Belongs to /etc/systemd/journald@mailpland-backup.conf.
+[Journal]
+Storage=persistent
+MaxRetentionSec=%dday
+# The journal forgets whole files, so one must not span more than a day.
+MaxFileSec=1day
+SystemMaxUse=512M
+`, max(logs.BackupDays, logs.SyncDays, logs.ScanDays))
+}

@@ -144,6 +144,15 @@ func destinations(t *testing.T, table *route.Table, address string) []string {
 	return slices.Concat(inside, outside)
 }
 
+// TestLogs: the executor's log outlives that of the containers.
+func TestLogs(t *testing.T) {
+	s := emittest.Site()
+	s.Monitoring.Logs.ScanDays = 60
+	files := emittest.Emit(t, emitted.Files, s)
+	emittest.Holds(t, files, "config/systemd/mailpland-backup.service", "LogNamespace=mailpland-backup\n")
+	emittest.Holds(t, files, "config/journald/mailpland-backup.conf", "MaxRetentionSec=60day\n")
+}
+
 // TestHostPrograms runs the scripts with a docker that says what it was asked.
 func TestHostPrograms(t *testing.T) {
 	files := emittest.Emit(t, emitted.Files, emittest.Site())
