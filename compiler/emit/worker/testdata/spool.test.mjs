@@ -53,6 +53,8 @@ test("with more than one page of the bucket's list, too", async () => {
   world.ingest = () => (world.day < 2 ? Promise.reject(new Error("connection lost")) : answers.delivered());
   const names = numbers(150);
   await stream(world, names, 0.01);
+  await world.until(1.99);
+  assert.equal(world.mail.entries.length, 150, "each message keeps its pointer");
   await world.until(3);
   assert.deepEqual(bodies(world), names);
   assert.equal(world.mail.entries.length, 0);
@@ -100,6 +102,18 @@ test("a message that silences the ingest does not hold the others up", async () 
   await world.until(1.05);
   assert.deepEqual(bodies(world), numbers(50).slice(1));
   assert.ok(tries <= 2, `it was tried ${tries} times while others waited`);
+});
+
+test("a message that was put off comes again on its own schedule", async () => {
+  const world = new World(worker);
+  const minutes = [];
+  world.ingest = () => {
+    minutes.push(Math.round(world.day * 24 * 60));
+    return answers.deferred();
+  };
+  assert.ok(await world.send("later"));
+  await world.until(0.1);
+  assert.deepEqual(minutes, [0, 1, 2, 4, 8, 16, 32, 64, 128]);
 });
 
 test("an operator revives a dead letter", async () => {

@@ -42,7 +42,7 @@ function start(spool) {
   return new Miniflare({
     cf: false, log: new Log(LogLevel.NONE), handleRuntimeStdio: (out, err) => (out.resume(), err.resume()),
     workers: [
-      { name: "driver", modules: true, scriptPath: process.env.DRIVER, compatibilityDate: "2026-04-01", serviceBindings: { EDGE: "mail" } },
+      { name: "driver", modules: [{ type: "ESModule", path: join(import.meta.dirname, "driver.mjs") }], modulesRoot: import.meta.dirname, compatibilityDate: "2026-04-01", serviceBindings: { EDGE: "mail" } },
       spool
         ? { name: "mail", ...common, ...queues, bindings: { ...settings, RETRY_CAP_SECONDS: "1", DEAD_NAME: "home-spool-dead", ALERT_WEBHOOK: "https://alerts.example/hook" } }
         : { name: "mail", ...common, bindings: settings },
