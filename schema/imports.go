@@ -23,13 +23,13 @@ func (l *loader) resolve(pos token.Pos, importPath string) *build.Instance {
 		return nil // the standard library
 	}
 	inst, err := l.imported(importPath)
-	if err == nil && inst.Err != nil {
+	if err == nil && inst.Err == nil || err == nil && inst.Err.Position().IsValid() {
+		return inst
+	}
+	if err == nil {
 		err = inst.Err
 	}
-	if err != nil {
-		inst = &build.Instance{Err: errors.Newf(pos, "import %q: not found in this site's cue.mod (nothing is fetched): %v", importPath, err)}
-	}
-	return inst
+	return &build.Instance{Err: errors.Newf(pos, "import %q: not found in this site's cue.mod (nothing is fetched): %v", importPath, err)}
 }
 
 // overlayRoot is where the module seems to lie for CUE's loader, which finds vendored packages in folders

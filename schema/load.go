@@ -229,8 +229,8 @@ func (l *loader) checkPackages(files []*ast.File) {
 // tell takes what CUE says before it evaluates: syntax, imports, references.
 func (l *loader) tell(err error) {
 	for _, e := range errors.Errors(err) {
-		if cause := errors.Error(nil); errors.As(errors.Unwrap(e), &cause) && messageOf(e) == "import failed" {
-			e = cause
+		if format, _ := e.Msg(); format == "import failed" {
+			e, _ = errors.Unwrap(e).(errors.Error)
 		}
 		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e)})
 	}

@@ -65,7 +65,7 @@ func (s *Source) row(domain, localpart string) *User {
 type spot struct {
 	label token.Pos
 	exprs []ast.Expr
-	order []string
+	order []string // regular fields and elements
 	kids  map[string]*spot
 }
 
@@ -114,7 +114,7 @@ func (p *spot) expand(x ast.Expr, lifted liftedDecls) {
 		p.declare(lifted[x], lifted)
 	case *ast.ListLit:
 		for i, e := range x.Elts {
-			p.put(fmt.Sprintf("[%d]", i), e.Pos(), e)
+			p.put(fmt.Sprintf("[%d]", i), e.Pos(), e, true)
 		}
 	case *ast.ParenExpr:
 		p.expand(x.X, lifted)
@@ -132,9 +132,8 @@ func (p *spot) declare(decls []ast.Decl, lifted liftedDecls) {
 	for _, d := range decls {
 		switch d := d.(type) {
 		case *ast.Field:
-			name, ident, err := ast.LabelName(d.Label)
-			if err == nil && !(ident && (name[0] == '_' || name[0] == '#')) {
-				p.put(name, d.Pos(), d.Value)
+			if name, ident, err := ast.LabelName(d.Label); err == nil {
+				p.put(name, d.Pos(), d.Value, !ident || name[0] != '_' && name[0] != '#')
 			}
 		case *ast.EmbedDecl:
 			p.expand(d.Expr, lifted)
@@ -144,12 +143,14 @@ func (p *spot) declare(decls []ast.Decl, lifted liftedDecls) {
 	}
 }
 
-func (p *spot) put(name string, label token.Pos, x ast.Expr) {
+func (p *spot) put(name string, label token.Pos, x ast.Expr, regular bool) {
 	k := p.kids[name]
 	if k == nil {
 		k = &spot{label: label}
 		p.kids[name] = k
-		p.order = append(p.order, name)
+		if regular {
+			p.order = append(p.order, name)
+		}
 	}
 	k.exprs = append(k.exprs, x)
 }

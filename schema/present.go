@@ -38,25 +38,28 @@ func (p *presenter) present(raw cue.Value, refused error) Problems {
 	return onePerLine(ps)
 }
 
-// onePerLine joins what one written value causes at many paths, such as a pattern or a comprehension.
+// onePerLine joins what one written value causes at many paths, such as a pattern, a comprehension or a
+// definition.
 func onePerLine(ps Problems) Problems {
-	type cause struct{ pos, schema Pos }
-	first, more := map[cause]int{}, map[int]int{}
 	var kept Problems
+	more := map[int]int{}
+	last := map[Pos]int{} // the last kept problem of a place
 	for _, p := range ps {
-		c := cause{p.Pos, p.Schema}
-		at, ok := first[c]
-		if ok && p.Schema.Line > 0 && sameField(kept[at].Path, p.Path) {
+		if at, ok := last[p.Pos]; ok && sameCause(kept[at], p) {
 			more[at]++
 			continue
 		}
-		first[c] = len(kept)
+		last[p.Pos] = len(kept)
 		kept = append(kept, p)
 	}
 	for at, n := range more {
 		kept[at].Message += fmt.Sprintf(" (and %d more like it)", n)
 	}
 	return kept
+}
+
+func sameCause(a, b Problem) bool {
+	return a.Schema == b.Schema && a.Schema.Line > 0 && sameField(a.Path, b.Path) || a.Message == b.Message && a.Hint == b.Hint
 }
 
 // sameField says that two paths end in the same name.
@@ -73,52 +76,45 @@ func (p *presenter) problem(m mistake) Problem {
 
 // group is all that CUE says of one path.
 type group struct {
-	path   []string
+	labels []string
+	path   string
 	errors []errors.Error
 }
 
 func byPath(err error) []group {
 	var groups []group
 	for _, e := range errors.Errors(err) {
-		path := unquoteAll(e.Path())
-		i := slices.IndexFunc(groups, func(g group) bool { return slices.Equal(g.path, path) })
+		labels, path := sitePath(e.Path())
+		i := slices.IndexFunc(groups, func(g group) bool { return g.path == path })
 		if i < 0 {
 			i = len(groups)
-			groups = append(groups, group{path: path})
+			groups = append(groups, group{labels: labels, path: path})
 		}
 		groups[i].errors = append(groups[i].errors, e)
 	}
 	return groups
 }
 
-func unquoteAll(path []string) []string {
-	labels := make([]string, len(path))
-	for i, l := range path {
-		labels[i] = l
-		if sel := cue.ParsePath(l).Selectors(); len(sel) == 1 && sel[0].LabelType() == cue.StringLabel {
-			labels[i] = sel[0].Unquoted()
-		} else if strings.Trim(l, "0123456789") == "" {
-			labels[i] = "[" + l + "]"
-		}
-	}
-	return labels
-}
-
-func pathString(labels []string) string {
+// sitePath reads the path of an error, where names stand as in CUE and an index is a bare number.
+func sitePath(path []string) (labels []string, text string) {
 	var at *place
-	for _, l := range labels {
-		if strings.HasPrefix(l, "[") {
-			at = &place{at, l}
-		} else {
-			at = at.field(l)
+	for _, l := range path {
+		label := l
+		if strings.Trim(l, "0123456789") == "" {
+			l = "[" + l + "]"
+			label = l
+		} else if sel := cue.ParsePath(l).Selectors(); len(sel) == 1 && sel[0].LabelType() == cue.StringLabel {
+			label = sel[0].Unquoted()
+			l = quoteLabel(label)
 		}
+		labels = append(labels, label)
+		at = &place{at, l}
 	}
-	return at.String()
+	return labels, at.String()
 }
 
 // covered says that a mistake at the path, above it or below it is told already.
-func covered(ps Problems, labels []string) bool {
-	path := pathString(labels)
+func covered(ps Problems, path string) bool {
 	return slices.ContainsFunc(ps, func(p Problem) bool {
 		return p.Path == path || below(p.Path, path) || below(path, p.Path)
 	})
@@ -136,7 +132,7 @@ func below(path, other string) bool {
 // told is a group in CUE's words, at the author's line. Where a secret may be meant, no value is shown.
 func (p *presenter) told(g group) Problem {
 	e := mostSpecific(g.errors)
-	problem := Problem{Path: pathString(g.path), Message: messageOf(e), Pos: p.src.find(g.path, false)}
+	problem := Problem{Path: g.path, Message: messageOf(e), Pos: p.src.find(g.labels, false)}
 	mine, schema := p.positions(e)
 	if len(mine) > 0 && !slices.Contains(mine, problem.Pos) {
 		problem.Pos = mine[0]
@@ -144,7 +140,7 @@ func (p *presenter) told(g group) Problem {
 	if len(schema) > 0 && len(mine) < 2 {
 		problem.Schema = schema[0]
 	}
-	secret := p.shapes.secretAt(g.path)
+	secret := p.shapes.secretAt(g.labels)
 	if secret {
 		problem.Message = "CUE refuses this value"
 	}
@@ -161,6 +157,8 @@ func (p *presenter) told(g group) Problem {
 			problem.Message += fmt.Sprintf(": %v", args[0])
 		}
 		problem.Hint = "write one value"
+	case format == "field not allowed":
+		problem.Hint = "a definition of your own closes the struct around it"
 	}
 	return problem
 }
@@ -184,9 +182,14 @@ func mostSpecific(list []errors.Error) errors.Error {
 	return list[0]
 }
 
+// messageOf is what an error says, with its cause, without path and position.
 func messageOf(e errors.Error) string {
 	format, args := e.Msg()
-	return strings.TrimSuffix(fmt.Sprintf(format, args...), ":")
+	text := strings.TrimSuffix(fmt.Sprintf(format, args...), ":")
+	if cause, ok := errors.Unwrap(e).(errors.Error); ok {
+		text += ": " + messageOf(cause)
+	}
+	return text
 }
 
 // positions parts the author's places from the schema's.
