@@ -15,7 +15,7 @@ func (b *builder) discovery(d *model.Domain) {
 	if !d.Autoconfig {
 		return
 	}
-	imap, submission := b.clientName("imap."), b.clientName("smtp.")
+	imap, submission := b.site.ClientName("imap."), b.site.ClientName("smtp.")
 	b.srv(d, "_imaps", c.Dovecot.Address, c.Dovecot.IMAPS, imap)
 	b.srv(d, "_pop3s", c.Dovecot.Address, c.Dovecot.POP3S, imap)
 	b.srv(d, "_submissions", c.Postfix.Address, c.Postfix.Submissions, submission)
@@ -23,23 +23,12 @@ func (b *builder) discovery(d *model.Domain) {
 }
 
 func (b *builder) srv(d *model.Domain, service, address string, port int, target string) {
-	if port == 0 || !reachable(address) {
+	if port == 0 || !model.Reachable(address) {
 		return
 	}
 	first := 0
 	b.add(Record{Name: service + "._tcp." + d.Name, Type: "SRV", Priority: &first, Content: fmt.Sprintf("1 %d %s", port, target),
 		From: d.Path() + ".autoconfig"}, "mail clients")
-}
-
-// clientName is the name of the certificate that begins with prefix, else its first.
-func (b *builder) clientName(prefix string) string {
-	names := b.site.Host.TLS.Names
-	for _, n := range names {
-		if strings.HasPrefix(n, prefix) {
-			return n
-		}
-	}
-	return names[0]
 }
 
 // clientHosts gives the certificate's names in our zones the address on which the mail ports listen.
@@ -51,7 +40,7 @@ func (b *builder) clientHosts() {
 		if strings.HasPrefix(name, "smtp.") {
 			address = c.Postfix.Address
 		}
-		if b.zones.of(name) == "" || !reachable(address) || b.taken(name) {
+		if b.zones.of(name) == "" || !model.Reachable(address) || b.taken(name) {
 			continue
 		}
 		ip, _ := netip.ParseAddr(address)
@@ -61,10 +50,4 @@ func (b *builder) clientHosts() {
 		}
 		b.add(Record{Name: name, Type: kind, Content: ip.String(), From: "host.tls.names"}, "mail clients")
 	}
-}
-
-// reachable says whether others can connect to the address that a port is bound to, and by which.
-func reachable(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	return err == nil && !ip.IsLoopback() && !ip.IsUnspecified()
 }

@@ -59,7 +59,7 @@ func hostnames(s *model.Site) []Ingress {
 		if d.State != model.Active {
 			continue
 		}
-		if d.Autoconfig && reachable(s.Containers.Dovecot.Address) {
+		if d.Autoconfig && model.Reachable(s.Containers.Dovecot.Address) {
 			add("autoconfig."+d.Name, nginxService, d.Path()+".autoconfig")
 			add("autodiscover."+d.Name, nginxService, d.Path()+".autoconfig")
 		}

@@ -72,8 +72,8 @@ func newView(s *model.Site) (view, error) {
 		Cloudflare: peer.String(),
 		Roundcube:  "roundcube:80",
 		BodyMiB:    r.MaxAttachmentMiB + bodyMarginMiB,
-		IMAP:       clientName(s, "imap."),
-		SMTP:       clientName(s, "smtp."),
+		IMAP:       s.ClientName("imap."),
+		SMTP:       s.ClientName("smtp."),
 	}
 	if strings.Contains(r.Tag(), "nonroot") {
 		v.Roundcube = "roundcube:8000"
@@ -91,7 +91,7 @@ func (v *view) domain(d model.Domain) {
 	if d.State != model.Active {
 		return
 	}
-	if d.Autoconfig && reachable(v.Containers.Dovecot.Address) {
+	if d.Autoconfig && model.Reachable(v.Containers.Dovecot.Address) {
 		v.Discovery = append(v.Discovery, d.Name)
 	}
 	if d.MTASTS.Mode == "none" {
@@ -118,19 +118,6 @@ func tunnelPeer(s *model.Site) (netip.Prefix, error) {
 	}
 	i := slices.IndexFunc(networks, func(n model.Network) bool { return n.Name == "web" })
 	return networks[i].Subnet, nil
-}
-
-// clientName is the certificate's name that begins with prefix, else its first.
-func clientName(s *model.Site, prefix string) string {
-	names := s.Host.TLS.Names
-	i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) })
-	return names[max(i, 0)]
-}
-
-// reachable says whether mail clients elsewhere can connect to an address of the host.
-func reachable(address string) bool {
-	ip, err := netip.ParseAddr(address)
-	return err == nil && !ip.IsLoopback() && !ip.IsUnspecified()
 }
 
 // render executes one template; one that comes out empty is no file.

@@ -82,7 +82,7 @@ func newView(s *model.Site) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := view{Site: s, Networks: networks, Folders: s.Directories(), IMAP: clientName(s, "imap."), SMTP: clientName(s, "smtp."),
+	v := view{Site: s, Networks: networks, Folders: s.Directories(), IMAP: s.ClientName("imap."), SMTP: s.ClientName("smtp."),
 		TailscaleHost: s.Tailnet != nil && s.Tailnet.Mode == "host"}
 	s.Each(v.service)
 	v.present()
@@ -188,13 +188,6 @@ func (v *view) domains() {
 		}
 	}
 	v.FirstUser = cmp.Or(v.FirstUser, "user@domain")
-}
-
-// clientName is the certificate's name that begins with prefix, else its first.
-func clientName(s *model.Site, prefix string) string {
-	names := s.Host.TLS.Names
-	i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) })
-	return names[max(i, 0)]
 }
 
 // BackupLogDays is how long the executor's journal is kept: what it does all goes into one.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 	"text/template"
 
@@ -40,8 +39,8 @@ func Files(s *model.Site) ([]model.File, error) {
 	v := view{
 		Site:  s,
 		R:     s.Containers.Roundcube,
-		IMAP:  clientName(s, "imap."),
-		SMTP:  clientName(s, "smtp."),
+		IMAP:  s.ClientName("imap."),
+		SMTP:  s.ClientName("smtp."),
 		Host:  "^" + regexp.QuoteMeta(s.Edge.Tunnel.Hostnames.Webmail) + "$",
 		Nginx: nginx,
 	}
@@ -72,11 +71,4 @@ func quote(s string) string {
 // nowdoc writes a literal in which no character of the secret means anything to PHP.
 func nowdoc(name string) string {
 	return "<<<'MAILPLAN'\n" + model.SecretMark(name) + "\nMAILPLAN"
-}
-
-// clientName is the certificate's name that begins with prefix, else its first.
-func clientName(s *model.Site, prefix string) string {
-	names := s.Host.TLS.Names
-	i := slices.IndexFunc(names, func(n string) bool { return strings.HasPrefix(n, prefix) })
-	return names[max(i, 0)]
 }
