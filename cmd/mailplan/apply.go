@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,8 +19,7 @@ import (
 )
 
 func (c *cli) newApply() *cobra.Command {
-	var dir, saved string
-	var allow []string
+	var o applying
 	cmd := &cobra.Command{
 		Use:   "apply [SITE]",
 		Short: "Make what lives match the site",
@@ -28,34 +30,57 @@ Ctrl-C stops at the next step; run apply again to go on.
   mailplan diff --sandbox /tmp/s --out plan.json; mailplan apply --sandbox /tmp/s --plan plan.json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dir == "" {
+			if o.sandbox == "" {
 				return errors.New("apply to what? --sandbox DIR uses stand-ins for every outside system")
 			}
-			return c.apply(cmd.Context(), args, allow, dir, saved)
+			return c.apply(cmd.Context(), args, o)
 		},
 	}
-	cmd.Flags().StringSliceVar(&allow, "allow", nil, "go on despite these rules of severity error")
-	cmd.Flags().StringVar(&dir, "sandbox", "", "folder with stand-ins for every outside system")
-	cmd.Flags().StringVar(&saved, "plan", "", "apply this plan of diff --out and nothing else")
+	o.flags(cmd)
+	cmd.Flags().StringVar(&o.saved, "plan", "", "apply this plan of diff --out and nothing else")
 	return cmd
 }
 
-func (c *cli) apply(ctx context.Context, args, allow []string, dir, saved string) error {
-	site, err := c.load(args, allow)
+// applying is what an apply is told.
+type applying struct {
+	sandbox string
+	allow   []string // rules and guards that do not stop it
+	saved   string   // file of a saved plan
+	confirm string   // the site's name, typed, for steps that can't be undone
+}
+
+func (o *applying) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
+	cmd.Flags().StringSliceVar(&o.allow, "allow", nil, "go on despite these rules and guards, each by its name")
+	cmd.Flags().StringVar(&o.confirm, "confirm", "", "the site's name, when the plan has steps that can't be undone")
+}
+
+func (c *cli) apply(ctx context.Context, args []string, o applying) error {
+	site, err := c.load(args, o.allow)
 	if err != nil {
 		return err
 	}
-	box, p, err := planSandbox(ctx, site, dir)
+	return c.converge(ctx, site, o)
+}
+
+// converge plans, guards and carries out, alone: another run at the same time is refused.
+func (c *cli) converge(ctx context.Context, site *compiler.Site, o applying) error {
+	unlock, err := sandbox.Lock(o.sandbox)
 	if err != nil {
 		return err
 	}
-	if saved != "" {
-		if err := same(p, saved); err != nil {
+	defer unlock()
+	box, p, err := planSandbox(ctx, site, o.sandbox)
+	if err != nil {
+		return err
+	}
+	if o.saved != "" {
+		if err := same(p, o.saved); err != nil {
 			c.say("%v", err)
 			return quit{exitRefused}
 		}
 	}
-	return c.carryOut(ctx, site, box, p)
+	return c.carryOut(ctx, site, box, p, o)
 }
 
 // same refuses a saved plan that is not what would be planned now.
@@ -72,7 +97,7 @@ func same(now plan.Plan, file string) error {
 	return saved.Moved(now)
 }
 
-func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sandbox, p plan.Plan) error {
+func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sandbox, p plan.Plan, o applying) error {
 	cut, err := box.Journal.CutOff()
 	if err != nil {
 		return err
@@ -87,9 +112,8 @@ func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sa
 	if err := p.Text(c.out, c.style(c.out)); err != nil {
 		return err
 	}
-	if len(p.Conflicts) > 0 {
-		c.say("nothing was changed: take the objects away, or declare them")
-		return quit{exitRefused}
+	if err := c.guard(p, o); err != nil {
+		return err
 	}
 	start := time.Now()
 	err = apply.Run(ctx, p, box.Planes, box.Journal, c.progress())
@@ -100,6 +124,39 @@ func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sa
 	c.say("%s in %.1fs", count(len(p.Changes), "change"), time.Since(start).Seconds())
 	c.tour(site, box)
 	return nil
+}
+
+// guard refuses what needs to be named, or typed, and was not.
+func (c *cli) guard(p plan.Plan, o applying) error {
+	refused := false
+	for _, r := range p.Refusals {
+		if !slices.Contains(o.allow, r.Guard) {
+			c.say("refused: %s", r)
+			refused = true
+		}
+	}
+	if len(p.Conflicts) > 0 {
+		c.say("refused: %s in the way that mailplan did not make; take them away, or declare them", count(len(p.Conflicts), "object"))
+		refused = true
+	}
+	if steps := p.Irreversible(); steps > 0 && !c.confirmed(p.Site, steps, o.confirm) {
+		c.say("refused: %s can't be undone; --confirm %s says that you mean it", count(steps, "step"), p.Site)
+		refused = true
+	}
+	if refused {
+		c.say("nothing was changed")
+		return quit{exitRefused}
+	}
+	return nil
+}
+
+// confirmed asks on a terminal; elsewhere --confirm must be given.
+func (c *cli) confirmed(site string, steps int, given string) bool {
+	if in, ok := c.in.(*os.File); given == "" && ok && terminal(in) && terminal(c.err) {
+		fmt.Fprintf(c.err, "%s can't be undone. Type the site's name (%s) to go on: ", count(steps, "step"), site)
+		given, _ = bufio.NewReader(in).ReadString('\n')
+	}
+	return strings.TrimSpace(given) == site
 }
 
 // progress shows the step under way, on a terminal only.

@@ -65,7 +65,7 @@ and backups are declared in CUE; mailplan checks the site, compiles it to config
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
-	root.AddCommand(c.newInit(), c.newVet(), c.newRules(), c.newCompile(), c.newTrace(), c.newDiff(), c.newApply(),
+	root.AddCommand(c.newInit(), c.newVet(), c.newRules(), c.newCompile(), c.newTrace(), c.newDiff(), c.newApply(), c.newRollback(), c.newStatus(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitHelp})
 	return root
 }
@@ -92,7 +92,7 @@ func (c *cli) finish(err error) int {
 func (c *cli) say(format string, args ...any) { fmt.Fprintf(c.err, "mailplan: "+format+"\n", args...) }
 
 // terminal says whether a stream is one.
-func terminal(w io.Writer) bool {
+func terminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

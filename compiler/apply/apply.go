@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
 
@@ -21,8 +22,17 @@ type Plane interface {
 	Apply(ctx context.Context, changes []plan.Change) error
 }
 
-// Plan reads all planes and compares.
-func Plan(ctx context.Context, site, revision, tree string, planes []Plane) (plan.Plan, error) {
+// Request is what a plan is made of beside the planes.
+type Request struct {
+	Site     string
+	Revision string // of the site, may be empty
+	Tree     string // digest of the compiled tree
+	Before   model.Accounts
+	After    model.Accounts
+}
+
+// Plan reads all planes, compares, orders, and walks the order to see that no mail is lost on the way.
+func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
 	var live, desired []plan.Object
 	for _, p := range planes {
 		d, err := p.Desired(ctx)
@@ -35,7 +45,13 @@ func Plan(ctx context.Context, site, revision, tree string, planes []Plane) (pla
 		}
 		live, desired = append(live, l...), append(desired, d...)
 	}
-	return plan.New(site, revision, tree, live, desired)
+	p, err := plan.New(r.Site, r.Revision, r.Tree, live, desired)
+	if err != nil {
+		return p, err
+	}
+	p.Headline = plan.NewHeadline(r.Before, r.After)
+	p.Refusals = p.Headline.Guard(r.Before, r.After)
+	return p, p.Check(r.Before, r.After, live, desired)
 }
 
 // Progress is told before each run of changes: how many are done, how many there are, and the first of the run.

@@ -14,12 +14,14 @@ type Accounts struct {
 	Aliases []AccountAlias  `json:"aliases"`
 }
 
-// AccountDomain is one row of domains; CatchAll is a full address or empty.
+// AccountDomain is one row of domains; CatchAll is a full address or empty, Signing the DNS name of the key that
+// signs for the domain.
 type AccountDomain struct {
 	Name       string `json:"name"`
 	State      State  `json:"state"`
 	CatchAll   string `json:"catchAll,omitempty"`
 	Subaddress bool   `json:"subaddress"`
+	Signing    string `json:"signing,omitempty"`
 }
 
 // AccountUser is one row of users. Password is the secret's name, or empty where the owner sets it.
@@ -42,7 +44,11 @@ type AccountAlias struct {
 func (s *Site) Accounts() Accounts {
 	var a Accounts
 	for _, d := range s.Domains {
-		a.Domains = append(a.Domains, AccountDomain{Name: d.Name, State: d.State, CatchAll: d.CatchAll, Subaddress: d.Subaddress})
+		row := AccountDomain{Name: d.Name, State: d.State, CatchAll: d.CatchAll, Subaddress: d.Subaddress}
+		if sel, ok := d.Signing(); ok {
+			row.Signing = sel.Name + "._domainkey." + d.Name
+		}
+		a.Domains = append(a.Domains, row)
 		for _, u := range d.Users {
 			row := AccountUser{Address: u.Address(), QuotaMB: u.QuotaMB, State: u.State, Since: u.Since, Password: u.Password.Secret}
 			if u.Role != "user" {
@@ -93,6 +99,17 @@ func (a Accounts) SignIns() map[string]bool {
 	for _, u := range a.Users {
 		if _, domain, _ := SplitAddress(u.Address); !retired[domain] && u.State == Active {
 			out[u.Address] = true
+		}
+	}
+	return out
+}
+
+// Signing maps each domain that signs to the DNS name of its key.
+func (a Accounts) Signing() map[string]string {
+	out := map[string]string{}
+	for _, d := range a.Domains {
+		if d.Signing != "" {
+			out[d.Name] = d.Signing
 		}
 	}
 	return out

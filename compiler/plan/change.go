@@ -1,6 +1,9 @@
 package plan
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // Verb is what is done to an object.
 type Verb string
@@ -30,6 +33,18 @@ type Change struct {
 	Effects      []string        `json:"effects,omitempty"`
 	Irreversible string          `json:"irreversible,omitempty"`
 	Note         string          `json:"note,omitempty"` // consequence, such as "reload dovecot"
+}
+
+// String is one line for people: plane, what is done to what, and from what to what.
+func (c Change) String() string {
+	s := fmt.Sprintf("%s: %s %s", c.Plane, c.Verb, c.title())
+	if v := c.value(); v != "" {
+		s += " " + v
+	}
+	if c.Pos != "" {
+		s += " (" + c.Pos + ")"
+	}
+	return s
 }
 
 // Conflict is a live object that is not ours and stands in the way of a declared one.

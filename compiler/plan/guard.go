@@ -89,11 +89,14 @@ func purged(before, after model.Accounts) []string {
 	return gone
 }
 
-// String is one line for people, with at most twenty names.
-func (r Refusal) String() string {
+// String is one line for people.
+func (r Refusal) String() string { return fmt.Sprintf("%s [%s]", r.names(), r.Guard) }
+
+// names lists at most twenty.
+func (r Refusal) names() string {
 	shown := r.Names
 	if len(shown) > 20 {
 		shown = append(shown[:20:20], fmt.Sprintf("and %d more", len(r.Names)-20))
 	}
-	return fmt.Sprintf("%s: %s [%s]", r.Why, strings.Join(shown, ", "), r.Guard)
+	return r.Why + ": " + strings.Join(shown, ", ")
 }

@@ -20,6 +20,7 @@ type Plan struct {
 	Headline  Headline   `json:"headline"`
 	Changes   []Change   `json:"changes"`
 	Conflicts []Conflict `json:"conflicts,omitempty"`
+	Refusals  []Refusal  `json:"refusals,omitempty"` // what apply must be told by name
 	Unchanged int        `json:"unchanged"`
 }
 
@@ -39,6 +40,17 @@ func (p Plan) Count(v Verb) int {
 	n := 0
 	for _, c := range p.Changes {
 		if c.Verb == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Irreversible is how many changes can't be undone.
+func (p Plan) Irreversible() int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Irreversible != "" {
 			n++
 		}
 	}

@@ -195,13 +195,13 @@ func TestOrderFollowsNeeds(t *testing.T) {
 }
 
 func TestCheckRefusesMisorderedPlans(t *testing.T) {
-	alias := func(target string) model.Accounts {
+	alias := func(target, key string) model.Accounts {
 		a := accounts(model.AccountUser{Address: "x@a.example", State: model.Active}, model.AccountUser{Address: target, State: model.Active})
 		a.Aliases = []model.AccountAlias{{Source: "info@a.example", Destinations: []string{target}}}
+		a.Domains[0].Signing = key + "._domainkey.a.example"
 		return a
 	}
-	before := State{alias("old@a.example"), map[string]string{"a.example": "k1._domainkey.a.example"}}
-	after := State{alias("new@a.example"), map[string]string{"a.example": "k2._domainkey.a.example"}}
+	before, after := alias("old@a.example", "k1"), alias("new@a.example", "k2")
 	step := func(verb Verb, effect string) Change {
 		return Change{Plane: Host, Verb: verb, ID: effect, Effects: []string{effect}}
 	}
@@ -222,7 +222,11 @@ func TestCheckRefusesMisorderedPlans(t *testing.T) {
 		{"the door closed", []Change{mx}, "info@a.example bounces: its domain has no MX"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := Check(before, after, test.changes)
+			var all []Object
+			for _, c := range []Change{box, unbox, routes, recipients, signing, key, unkey, mx} {
+				all = append(all, Object{Effects: c.Effects})
+			}
+			err := Plan{Changes: test.changes}.Check(before, after, nil, all)
 			switch {
 			case test.want == "" && err != nil:
 				t.Error(err)

@@ -29,18 +29,13 @@ func EffectBox(address string) string { return effectBox + address }
 // EffectKey is that a DKIM key is in DNS, by the name of its record.
 func EffectKey(name string) string { return effectKey + name }
 
-// State is what a site declares, or declared, of what the simulator watches. Signing maps a domain to the name
-// of the record whose key signs for it.
-type State struct {
-	Accounts model.Accounts
-	Signing  map[string]string
-}
-
-// Check walks every prefix of the changes, as a crash could leave them, and says which step breaks the promise:
-// an address valid before and after bounces, or a signature made before no longer verifies. nil is good.
-func Check(before, after State, changes []Change) error {
+// Check walks every prefix of the plan, as a crash could leave it, and says which step breaks the promise: an address
+// valid before and after bounces, or a signature made before no longer verifies. nil is good. Live and desired are
+// what the plan was made of; before and after say who receives mail.
+func (p Plan) Check(before, after model.Accounts, live, desired []Object) error {
 	w := newWorld(before, after)
-	for i, c := range changes {
+	w.observe(live, desired)
+	for i, c := range p.Changes {
 		for _, effect := range c.Effects {
 			w.apply(effect, c.Verb)
 		}
@@ -53,12 +48,12 @@ func Check(before, after State, changes []Change) error {
 
 // world is the mail system in the middle of an apply: each part is in its old or its new state.
 type world struct {
-	old, new   routing
+	new        routing
 	recipients routing
 	routes     routing
-	boxes      map[string]bool
+	boxes      map[string]bool // nil when not watched
 	mx         map[string]bool
-	keys       map[string]bool
+	keys       map[string]bool   // nil when not watched
 	signed     map[string]string // domain -> record that signatures in flight need
 	signing    map[string]string
 	next       map[string]string
@@ -83,7 +78,7 @@ func newRouting(a model.Accounts) routing {
 	return r
 }
 
-// boxes resolves an address to mailboxes; ok is false when it is refused.
+// resolve follows an address to mailboxes; ok is false when it is refused.
 func (r routing) resolve(address string, depth int, into map[string]bool) bool {
 	targets, ok := r.to[address]
 	if !ok {
@@ -105,27 +100,51 @@ func (r routing) resolve(address string, depth int, into map[string]bool) bool {
 	return true
 }
 
-func newWorld(before, after State) *world {
-	w := &world{old: newRouting(before.Accounts), new: newRouting(after.Accounts), boxes: map[string]bool{}, mx: map[string]bool{},
-		keys: map[string]bool{}, signed: before.Signing, signing: before.Signing, next: after.Signing}
-	w.recipients, w.routes = w.old, w.old
-	for address, to := range w.old.to {
+// newWorld is the state before the first step, as far as the accounts tell it.
+func newWorld(before, after model.Accounts) *world {
+	w := &world{boxes: map[string]bool{}, mx: map[string]bool{}, keys: map[string]bool{},
+		new: newRouting(after), signed: before.Signing(), signing: before.Signing(), next: after.Signing()}
+	old := newRouting(before)
+	w.recipients, w.routes = old, old
+	for address, to := range old.to {
 		if len(to) == 1 && to[0] == address {
 			w.boxes[address] = true
 		}
 		_, domain, _ := model.SplitAddress(address)
 		w.mx[domain] = true
-	}
-	for _, name := range before.Signing {
-		w.keys[name] = true
-	}
-	for address := range w.old.to {
 		if _, stays := w.new.to[address]; stays {
 			w.watch = append(w.watch, address)
 		}
 	}
+	for _, name := range w.signed {
+		w.keys[name] = true
+	}
 	slices.Sort(w.watch)
 	return w
+}
+
+// observe adds the keys that already are in DNS. Where the plan was made without a plane (no object of it, live or
+// desired, has such an effect), what that plane does is taken as done.
+func (w *world) observe(live, desired []Object) {
+	watched := map[string]bool{}
+	for i, o := range slices.Concat(live, desired) {
+		for _, effect := range o.Effects {
+			class, _, _ := strings.Cut(effect, " ")
+			watched[class] = true
+			if i < len(live) && strings.HasPrefix(effect, effectKey) {
+				w.keys[effect[len(effectKey):]] = true
+			}
+		}
+	}
+	if !watched[strings.TrimSpace(effectBox)] {
+		w.boxes = nil
+	}
+	if !watched[EffectRecipients] {
+		w.recipients = w.new
+	}
+	if !watched[strings.TrimSpace(effectKey)] {
+		w.keys = nil
+	}
 }
 
 func (w *world) apply(effect string, verb Verb) {
@@ -140,9 +159,13 @@ func (w *world) apply(effect string, verb Verb) {
 	case strings.HasPrefix(effect, effectMX):
 		w.mx[effect[len(effectMX):]] = verb != Delete
 	case strings.HasPrefix(effect, effectBox):
-		w.boxes[effect[len(effectBox):]] = verb != Delete
+		if w.boxes != nil {
+			w.boxes[effect[len(effectBox):]] = verb != Delete
+		}
 	case strings.HasPrefix(effect, effectKey):
-		w.keys[effect[len(effectKey):]] = verb != Delete
+		if w.keys != nil {
+			w.keys[effect[len(effectKey):]] = verb != Delete
+		}
 	}
 }
 
@@ -156,6 +179,9 @@ func (w *world) broken() string {
 		if why := w.bounces(address); why != "" {
 			return address + " bounces: " + why
 		}
+	}
+	if w.keys == nil {
+		return ""
 	}
 	for _, domain := range slices.Sorted(maps.Keys(w.signed)) {
 		if name := w.signed[domain]; !w.keys[name] {
@@ -184,7 +210,7 @@ func (w *world) bounces(address string) string {
 		return "the ingest refuses it"
 	}
 	for _, box := range slices.Sorted(maps.Keys(boxes)) {
-		if !w.boxes[box] {
+		if w.boxes != nil && !w.boxes[box] {
 			return "Dovecot has no mailbox " + box
 		}
 	}

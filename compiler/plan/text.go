@@ -22,6 +22,9 @@ func (p Plan) Text(w io.Writer, s Style) error {
 	t := text{w: w, style: s}
 	t.headline(p)
 	t.body(p)
+	for _, r := range p.Refusals {
+		t.line("apply needs --allow %s: %s", r.Guard, r.names())
+	}
 	t.line("plan %s: %s", p.ID(), p.counts())
 	return t.err
 }
@@ -31,6 +34,15 @@ func (t *text) body(p Plan) {
 		t.plane(plane, p.Changes)
 	}
 	t.conflicts(p.Conflicts)
+	t.irreversible(p.Changes)
+}
+
+func (t *text) irreversible(changes []Change) {
+	for _, c := range changes {
+		if c.Irreversible != "" {
+			t.line("  %s! for good: %s %s: %s%s", t.style.Delete, c.Plane, c.title(), c.Irreversible, t.style.Reset)
+		}
+	}
 }
 
 func (p Plan) counts() string {

@@ -107,20 +107,20 @@ func tunnelID(_ context.Context, name string) (string, error) {
 	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:], nil
 }
 
-// Plan compares the sandbox with the site. The headline compares the accounts file of the last apply with the new one.
+// Plan compares the sandbox with the site.
 func (b *Sandbox) Plan(ctx context.Context, s *model.Site, revision, tree string) (plan.Plan, error) {
-	p, err := apply.Plan(ctx, s.Name, revision, tree, b.Planes)
+	before, err := b.Accounts()
 	if err != nil {
-		return p, err
+		return plan.Plan{}, err
 	}
+	return apply.Plan(ctx, apply.Request{Site: s.Name, Revision: revision, Tree: tree, Before: before, After: s.Accounts()}, b.Planes)
+}
+
+// Accounts are those of the last apply: none before the first.
+func (b *Sandbox) Accounts() (model.Accounts, error) {
 	content, err := b.Host.Read(accounts.Path)
 	if err != nil {
-		return p, err
+		return model.Accounts{}, err
 	}
-	before, err := accounts.Parse(content)
-	if err != nil {
-		return p, err
-	}
-	p.Headline = plan.NewHeadline(before, s.Accounts())
-	return p, nil
+	return accounts.Parse(content)
 }

@@ -190,6 +190,8 @@ func object(kind, id string, v value, from string) plan.Object {
 	}
 	o := plan.Object{Plane: plan.Host, Kind: kind, ID: id, Value: plan.Encode(v), Show: v.Mode, From: from, Phase: phase}
 	switch { // what leads mail or signs it changes only when all that it names is there
+	case strings.HasSuffix(id, "/config/runtime/accounts.json"):
+		o.Phase, o.UpdatePhase = plan.Leave, plan.Leave // tells the next plan what was applied, so it comes last
 	case strings.HasSuffix(id, "/config/runtime/routes.json"):
 		o.UpdatePhase, o.Effects = plan.Switch, []string{plan.EffectRoutes}
 	case strings.HasSuffix(id, "/config/rspamd/local.d/dkim_signing.conf"):
