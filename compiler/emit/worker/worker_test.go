@@ -97,10 +97,4 @@ func TestEmail(t *testing.T) { nodeTests(t, "email.test.mjs") }
 func TestSpool(t *testing.T) { nodeTests(t, "spool.test.mjs") }
 
 // The same in the real runtime: workerd, with Miniflare's bucket and queues.
-func TestWorkerd(t *testing.T) {
-	modules := filepath.Join(need.Cache(), "npm", "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, "miniflare")); err != nil {
-		need.Missing(t, "the npm package miniflare")
-	}
-	nodeTests(t, "workerd.test.mjs", "NODE_MODULES="+modules)
-}
+func TestWorkerd(t *testing.T) { nodeTests(t, "workerd.test.mjs", "NODE_MODULES="+nodeModules(t)) }

@@ -2,21 +2,13 @@
 import assert from "node:assert/strict";
 import { createHash, randomFillSync } from "node:crypto";
 import { after, before, test } from "node:test";
-import { createRequire } from "node:module";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { Response, mail, runtime } from "./runtime.mjs";
 import { checkRequest, settings } from "./support.mjs";
-
-const { Log, LogLevel, Miniflare, Response } = createRequire(join(process.env.NODE_MODULES, "x"))("miniflare");
 
 let ingest = () => answer(200, "delivered");
 let seen = [];
 let alarms = [];
 const answer = (status, said) => Response.json({ status: said, message: `2.0.0 ${said}` }, { status });
-
-const modules = readdirSync(process.env.WORKER_DIR)
-  .sort((a, b) => (b === "worker.mjs") - (a === "worker.mjs"))
-  .map((name) => ({ type: "ESModule", path: join(process.env.WORKER_DIR, name) }));
 
 async function outside(request) {
   if (request.url.startsWith("https://alerts.example/")) {
@@ -29,39 +21,23 @@ async function outside(request) {
   return ingest(seen.at(-1));
 }
 
-function start(spool) {
-  const common = { modules, modulesRoot: process.env.WORKER_DIR, compatibilityDate: "2026-04-01", outboundService: outside };
-  const queues = {
-    r2Buckets: ["SPOOL"],
-    queueProducers: { QUEUE: "home-spool", DEAD: "home-spool-dead" },
-    queueConsumers: {
-      "home-spool": { maxBatchSize: 5, maxBatchTimeout: 0, maxRetries: 4, deadLetterQueue: "home-spool-dead" },
-      "home-spool-dead": { maxBatchSize: 5, maxBatchTimeout: 0, maxRetries: 3 },
-    },
-  };
-  return new Miniflare({
-    cf: false, log: new Log(LogLevel.NONE), handleRuntimeStdio: (out, err) => (out.resume(), err.resume()),
-    workers: [
-      { name: "driver", modules: [{ type: "ESModule", path: join(import.meta.dirname, "driver.mjs") }], modulesRoot: import.meta.dirname, compatibilityDate: "2026-04-01", serviceBindings: { EDGE: "mail" } },
-      spool
-        ? { name: "mail", ...common, ...queues, bindings: { ...settings, RETRY_CAP_SECONDS: "1", DEAD_NAME: "home-spool-dead", ALERT_WEBHOOK: "https://alerts.example/hook" } }
-        : { name: "mail", ...common, bindings: settings },
-    ],
-  });
-}
+const spool = {
+  bindings: { ...settings, RETRY_CAP_SECONDS: "1", DEAD_NAME: "home-spool-dead", ALERT_WEBHOOK: "https://alerts.example/hook" },
+  r2Buckets: ["SPOOL"],
+  queueProducers: { QUEUE: "home-spool", DEAD: "home-spool-dead" },
+  queueConsumers: {
+    "home-spool": { maxBatchSize: 5, maxBatchTimeout: 0, maxRetries: 4, deadLetterQueue: "home-spool-dead" },
+    "home-spool-dead": { maxBatchSize: 5, maxBatchTimeout: 0, maxRetries: 3 },
+  },
+};
 
 let plain, spooling;
 before(async () => {
-  plain = start(false);
-  spooling = start(true);
+  plain = runtime({ bindings: settings, outboundService: outside });
+  spooling = runtime({ ...spool, outboundService: outside });
   await Promise.all([plain.ready, spooling.ready]);
 });
 after(() => Promise.all([plain.dispose(), spooling.dispose()]));
-
-async function mail(runtime, body, to = "alice@example.com") {
-  const response = await fetch(await runtime.ready, { method: "POST", body, headers: { "x-from": "eve@sender.example", "x-to": to } });
-  return response.json();
-}
 
 async function eventually(done, what) {
   for (const until = Date.now() + 30_000; !(await done()); await new Promise((resolve) => setTimeout(resolve, 50))) {
@@ -73,9 +49,9 @@ const keys = async (prefix) => (await (await spooling.getR2Bucket("SPOOL", "mail
 
 test("25 MiB of any bytes arrive untouched", async () => {
   const body = randomFillSync(Buffer.alloc(25 << 20));
-  for (const runtime of [plain, spooling]) {
+  for (const one of [plain, spooling]) {
     seen = [];
-    assert.equal((await mail(runtime, body)).outcome, "accepted");
+    assert.equal((await mail(one, body)).outcome, "accepted");
     assert.deepEqual([seen.length, seen[0].size, seen[0].sum], [1, 25 << 20, createHash("sha256").update(body).digest("hex")]);
   }
   assert.match((await mail(plain, Buffer.alloc((25 << 20) + 1))).rejects[0], /^5\.3\.4/);
@@ -89,7 +65,7 @@ test("six messages of 25 MiB at once fit into one isolate", async () => {
 });
 
 test("rejected, accepted or tried again", async () => {
-  assert.equal((await mail(plain, "x", "nobody@elsewhere.example")).outcome, "rejected");
+  assert.equal((await mail(plain, "x", { to: "nobody@elsewhere.example" })).outcome, "rejected");
   for (const [reply, want] of [
     [() => answer(200, "delivered"), "accepted"],
     [() => answer(422, "refused"), "rejected"],
