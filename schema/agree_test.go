@@ -14,18 +14,25 @@ import (
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/format"
+	"github.com/google/go-cmp/cmp"
 )
 
 // judge asks shapes and CUE about the same row.
 type judge struct {
-	shape *shape
-	user  cue.Value
+	shape  *shape
+	user   cue.Value
+	layout *userLayout
 }
 
 func newJudge() judge {
 	defs := definitions()
 	v := cuecontext.New().BuildInstance(instance(defs))
-	return judge{newShapes(defs).of("#User"), v.LookupPath(cue.ParsePath("#User"))}
+	shapes := newShapes(defs)
+	layout, err := newUserLayout(shapes)
+	if err != nil {
+		panic(err)
+	}
+	return judge{shapes.of("#User"), v.LookupPath(cue.ParsePath("#User")), layout}
 }
 
 // disagree says how the two differ over a row; empty when they do not.
@@ -42,8 +49,12 @@ func (j judge) disagree(n *node) string {
 		return "CUE accepts what the shapes don't prove"
 	case !valid && len(e.mistakes) == 0:
 		return "nothing explains why CUE refuses it"
+	case !valid:
+		return ""
 	}
-	return ""
+	evaluated := valueNode(v)
+	ours, theirs := j.layout.user("", "", Pos{}, n), j.layout.user("", "", Pos{}, &evaluated)
+	return cmp.Diff(theirs.values, ours.values)
 }
 
 // TestAgree compares the shapes with CUE on thousands of generated rows, most of them nearly right.

@@ -230,7 +230,9 @@ func (l *loader) checkPackages(files []*ast.File) {
 func (l *loader) tell(err error) {
 	for _, e := range errors.Errors(err) {
 		if format, _ := e.Msg(); format == "import failed" {
-			e, _ = errors.Unwrap(e).(errors.Error)
+			if cause, ok := errors.Unwrap(e).(errors.Error); ok {
+				e = cause
+			}
 		}
 		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e)})
 	}

@@ -26,6 +26,11 @@ var rowReaders = map[string]rowReader{
 	"users.json": readJSON, "users.yaml": readYAML, "users.yml": readYAML, "users.csv": readCSV,
 }
 
+// maxDepth bounds how deep data may be nested; a user needs three levels.
+const maxDepth = 32
+
+var errDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
+
 // take parts the address from a row's fields.
 func (r *row) take(n node) {
 	r.fields = n
