@@ -1,0 +1,256 @@
+package dovecot_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailplan/mailplan/compiler/emit/dovecot"
+	"github.com/mailplan/mailplan/compiler/emit/emittest"
+	"github.com/mailplan/mailplan/compiler/emit/mariadb"
+	"github.com/mailplan/mailplan/test/daemon"
+)
+
+// deliveryRoot starts MariaDB with the emitted schema and accounts and the emitted Dovecot 2.3, and this test's
+// own binary as the client. (Dovecot 2.4 does the same in the stack's test.)
+const deliveryRoot = `
+gzip -dc /client.gz >/client
+cp /etc/learn /usr/local/bin/mailplan-learn
+chmod 755 /client /usr/local/bin/mailplan-learn
+install -d -o 1000 -g 1000 /srv/mail /tmp/sieve-bin
+mkdir -p /run/mysqld /run/secrets /var/lib/db
+mariadb-install-db --no-defaults --datadir=/var/lib/db --user=root --auth-root-authentication-method=normal --skip-test-db >/dev/null
+mariadbd --no-defaults --datadir=/var/lib/db --user=root --socket=/run/mysqld/mysqld.sock --innodb-buffer-pool-size=32M --skip-name-resolve 2>/dev/null &
+for i in $(seq 100); do mariadb -e 'SELECT 1' >/dev/null 2>&1 && break; sleep 0.1; done
+: >/run/secrets/MYSQL_ROOT_PASSWORD
+for name in MYSQL_PASSWORD USERMGMT_DB_PASSWORD DOVECOT_DB_PASSWORD POSTFIX_DB_PASSWORD ROUNDCUBE_PASSWORD_DB_PASSWORD; do echo -n pw >/run/secrets/$name; done
+mariadb </etc/mailplan/mariadb/10-schema.sql
+bash /etc/mailplan/mariadb/20-users.sh
+password=$(doveadm pw -s ARGON2ID -p right)
+mariadb mailserver <<END
+INSERT INTO domains (id, name) VALUES (1, 'example.com');
+INSERT INTO users (email, password_hash, domain_id, quota_mb, is_active, state) VALUES
+	('alice@example.com', '$password', 1, 0, 1, 'active'), ('barred@example.com', '$password', 1, 1, 0, 'disabled'),
+	('gone@example.com', '$password', 1, 1, 0, 'retired'), ('new@example.com', '', 1, 1, 1, 'active'), ('full@example.com', '$password', 1, 1, 1, 'active');
+INSERT INTO aliases (source, destination, domain_id) VALUES ('sales@example.com', 'alice@example.com', 1);
+END
+dovecot >/tmp/log 2>&1
+sleep 0.5
+MAILPLAN_INSIDE=1 /client -test.run '^TestDelivery$' -test.v && exit 0
+cat /tmp/log
+exit 1
+`
+
+// learn stands for mailplan-learn and notes what it was asked.
+const learn = `#!/bin/sh
+cat >/dev/null
+echo "$@" >>/tmp/learned
+`
+
+func TestDelivery(t *testing.T) {
+	if os.Getenv("MAILPLAN_INSIDE") != "" {
+		inside(t)
+		return
+	}
+	s := site("dovecot/dovecot:2.3.21")
+	s.Host.Subnet = "127.16.0.0/20" // so that the containers' addresses exist
+	secret := func(string) string { return "pw" }
+	r := daemon.NewHostRoot(t)
+	r.User("vmail", 1000)
+	r.Mount(emittest.Layout(t, emittest.Emit(t, dovecot.Files, s), "config/dovecot", secret), "/etc/dovecot")
+	r.Mount(emittest.Layout(t, emittest.Emit(t, mariadb.Files, s), "config/mariadb/initdb", secret), "/etc/mailplan/mariadb")
+	r.Mount(compressed(t), "/client.gz")
+	r.Write("/etc/learn", learn, 0o755)
+	r.Hosts("mariadb", "postfix", "rspamd")
+	if result := r.Script(deliveryRoot); result.Err != nil {
+		t.Errorf("%v\n%s\n%s", result.Err, result.Stdout, result.Stderr)
+	}
+}
+
+// compressed is this program in a form in which staging finds no secret mark to fill in.
+func compressed(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "client.gz")
+	if out, err := exec.Command("sh", "-c", `gzip -1 <"$1" >"$2"`, "sh", self, path).CombinedOutput(); err != nil {
+		t.Fatalf("gzip: %v: %s", err, out)
+	}
+	return path
+}
+
+// inside is the ingest and a mail client, beside the servers.
+func inside(t *testing.T) {
+	for address, want := range map[string]int{
+		"alice@example.com":       250,
+		"Alice@Example.COM":       250,
+		"alice+news@example.com":  250,
+		"barred@example.com":      250, // may not sign in, still receives
+		"gone@example.com":        550,
+		"sales@example.com":       550, // the ingest expands aliases
+		"nobody@example.com":      550,
+		"alice@elsewhere.example": 550,
+		"x'or'1'='1@example.com":  550,
+	} {
+		if got := deliver(t, address, ""); got != want {
+			t.Errorf("LMTP to %s: reply %d, want %d", address, got, want)
+		}
+	}
+	deliver(t, "alice@example.com", "X-Spam: Yes\r\n")
+	for range 2 {
+		deliver(t, "alice@example.com", "X-Mailplan-Delivery: k1\r\n")
+	}
+	big := "X-Big: 1\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20_000)
+	if got := deliver(t, "full@example.com", big+"\r\n"); got != 250 && got != 552 {
+		t.Errorf("over-size delivery: reply %d", got)
+	}
+	for range 8 {
+		deliver(t, "full@example.com", big+"\r\n")
+	}
+	if got := deliver(t, "full@example.com", ""); got != 552 {
+		t.Errorf("LMTP to a full mailbox: reply %d, want 552", got)
+	}
+	signIns(t)
+	junk(t)
+	shut(t)
+}
+
+// deliver sends a message by LMTP and returns the code of the reply that decides.
+func deliver(t *testing.T, to, field string) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", "127.16.6.14:24")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := smtp.NewClientLMTP(conn)
+	defer c.Close()
+	if err := c.Mail("friend@remote.test", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Rcpt(to, nil); err != nil {
+		return code(err)
+	}
+	w, err := c.Data()
+	if err != nil {
+		return code(err)
+	}
+	fmt.Fprintf(w, "From: friend@remote.test\r\nTo: %s\r\nSubject: hello\r\n%s\r\nbody\r\n", to, field)
+	return code(w.Close())
+}
+
+func code(err error) int {
+	var reply *smtp.SMTPError
+	var all smtp.LMTPDataError
+	switch {
+	case err == nil:
+		return 250
+	case errors.As(err, &reply):
+		return reply.Code
+	case errors.As(err, &all):
+		for _, one := range all {
+			return one.Code
+		}
+	}
+	return 0
+}
+
+// signIn comes from webmail's address, on which the penalty for wrong passwords does not grow.
+func signIn(user, password string) (*imapclient.Client, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.16.8.16")}}
+	conn, err := tls.DialWithDialer(&d, "tcp", "127.16.8.14:993", &tls.Config{InsecureSkipVerify: true}) // made for this test
+	if err != nil {
+		return nil, err
+	}
+	c := imapclient.New(conn, nil)
+	return c, c.Login(user, password).Wait()
+}
+
+func signIns(t *testing.T) {
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	for _, tt := range []struct {
+		user, password string
+		want           bool
+	}{
+		{"alice@example.com", "right", true},
+		{"ALICE@example.com", "right", true},
+		{"alice@example.com", "wrong", false},
+		{"alice@example.com", "pass", false}, // of the image's own configuration
+		{"barred@example.com", "right", false},
+		{"gone@example.com", "right", false},
+		{"new@example.com", "", false}, // has not chosen a password yet
+		{"sales@example.com", "right", false},
+	} {
+		wait.Go(func() {
+			if _, err := signIn(tt.user, tt.password); (err == nil) != tt.want {
+				t.Errorf("%s signs in with %q: %v", tt.user, tt.password, err)
+			}
+		})
+	}
+}
+
+// junk holds what lies where, and that moves teach.
+func junk(t *testing.T) {
+	c, err := signIn("alice@example.com", "right")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	count := func(mailbox string) uint32 {
+		data, err := c.Select(mailbox, nil).Wait()
+		if err != nil {
+			t.Fatalf("%s: %v", mailbox, err)
+		}
+		return data.NumMessages
+	}
+	if n := count("INBOX"); n != 4 {
+		t.Errorf("INBOX holds %d messages, want 3 plain ones and one of the two alike", n)
+	}
+	if n := count("Junk"); n != 1 {
+		t.Errorf("Junk holds %d messages, want 1", n)
+	}
+	for _, name := range []string{"Drafts", "Sent", "Trash", "Archive"} {
+		count(name)
+	}
+	move := func(from, to string) {
+		count(from)
+		if _, err := c.Move(imap.SeqSetNum(1), to).Wait(); err != nil {
+			t.Errorf("move %s to %s: %v", from, to, err)
+		}
+	}
+	move("INBOX", "Junk")
+	move("Junk", "INBOX")
+	move("Junk", "Trash")
+	learned, err := os.ReadFile("/tmp/learned")
+	if want := "spam alice@example.com\nham alice@example.com\n"; err != nil || string(learned) != want {
+		t.Errorf("learned %q (%v), want %q", learned, err, want)
+	}
+}
+
+// shut holds that nothing listens without TLS, or where it must not.
+func shut(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:143", "127.0.0.1:110", "127.0.0.1:12345", "127.16.8.14:24", "127.16.8.14:12345"} {
+		if conn, err := net.Dial("tcp", address); err == nil {
+			conn.Close()
+			t.Errorf("%s is open", address)
+		}
+	}
+	if conn, err := net.Dial("tcp", "127.16.2.14:12345"); err != nil {
+		t.Errorf("SASL for Postfix: %v", err)
+	} else {
+		conn.Close()
+	}
+}
