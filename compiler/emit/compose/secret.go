@@ -142,12 +142,16 @@ func environment(s *model.Site) model.File {
 	return model.File{Path: model.ProjectDir + "/.env", Mode: 0o600, Content: []byte(text.String()), From: "secrets"}
 }
 
-// environmentExample lists the whole inventory for a reader, without a value.
+// environmentExample lists the inventory for a reader, without a value. Passwords of users are not among
+// them: there are as many as users, and the accounts file names them.
 func environmentExample(s *model.Site) model.File {
 	var text strings.Builder
-	text.WriteString(head(s) + "# Every secret of the site. Values belong into " + s.Secrets.File + ", which mailplan decrypts when it\n" +
+	text.WriteString(head(s) + "# Every secret of the site but its users' passwords. Values belong into " + s.Secrets.File + ", which mailplan decrypts when it\n" +
 		"# applies; none of them is read from here.\n")
 	for _, secret := range s.Inventory() {
+		if slices.Equal(secret.UsedBy, []string{"accounts"}) {
+			continue
+		}
 		source := "issued outside"
 		if secret.Generated {
 			source = "made by mailplan"
