@@ -115,8 +115,12 @@ func (s *Site) backupSecrets() []Secret {
 		}
 	}
 	if s.Monitoring.Alerts.Webhook != nil {
+		usedBy := []string{"mailserver-api"}
+		if s.Edge.Spool.Enabled {
+			usedBy = append(usedBy, "edge") // the Worker tells about dead letters
+		}
 		list = append(list, Secret{Name: s.Monitoring.Alerts.Webhook.Secret, Purpose: "address of the alert webhook", RotateDays: rotateAPIKey,
-			UsedBy: []string{"mailserver-api"}, Path: "monitoring.alerts.webhook"})
+			UsedBy: usedBy, Path: "monitoring.alerts.webhook"})
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package cloudflare
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -72,10 +73,25 @@ func notesOf(s *model.Site) []Note {
 	if s.Edge.WAF.Managed && s.Edge.Plan == "free" {
 		list = append(list, Note{From: "edge.waf.managed", Text: "The free plan has Cloudflare's small managed set only, which is on by itself."})
 	}
+	if s.Edge.Spool.Enabled && s.Monitoring.Alerts.Webhook == nil {
+		list = append(list, Note{From: "monitoring.alerts.webhook", Text: "Without a webhook the spool's dead letters are told about in the Worker's log only."})
+	}
+	if a := accessOf(s); len(a.Applications) > 0 {
+		list = append(list, Note{From: "edge.access", Text: "Access needs a Zero Trust organisation in the account, with a way to sign in."})
+	}
+	return append(list, hostNotes(s)...)
+}
+
+// hostNotes are about names that the tunnel serves and the zones cannot.
+func hostNotes(s *model.Site) (list []Note) {
 	z := newZones(s)
 	for _, i := range hostnames(s) {
-		if z.of(i.Hostname) == "" {
+		zone := z.of(i.Hostname)
+		switch {
+		case zone == "":
 			list = append(list, Note{From: i.From, Text: i.Hostname + " is in no declared zone: its alias to the tunnel, Access and WAF are not made."})
+		case strings.Contains(strings.TrimSuffix(i.Hostname, "."+zone), "."):
+			list = append(list, Note{From: i.From, Text: i.Hostname + " is more than one name below its zone: Universal SSL does not cover it, an Advanced Certificate does."})
 		}
 	}
 	return list

@@ -186,6 +186,22 @@ func TestFirewallByPlan(t *testing.T) {
 	}
 }
 
+// What the site asks for and the edge cannot give is said once, where the site asks for it.
+func TestNotes(t *testing.T) {
+	s := emittest.Site()
+	s.Edge.Spool.Enabled, s.Edge.Tunnel.Hostnames.Console = true, "admin.elsewhere.example"
+	s.Containers.Own = []model.OwnContainer{{Name: "wiki", Hostname: "wiki.lab.example.com", Port: 3000}}
+	var from []string
+	for _, n := range state(t, s).Notes {
+		from = append(from, n.From)
+	}
+	want := []string{"edge.tunnel.hostnames.ingest", "edge.ingest.signed", "edge.waf.loginPerMinute", "edge.waf.managed",
+		"monitoring.alerts.webhook", "edge.access", "edge.tunnel.hostnames.console", "containers.wiki.hostname"}
+	if diff := cmp.Diff(want, from); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestFiles(t *testing.T) {
 	s := rich()
 	s.Edge.Spool.Enabled = true

@@ -73,10 +73,10 @@ func bindingsOf(s *model.Site) []Binding {
 			Binding{Name: "ACCESS_CLIENT_ID", Type: "secret_text", ServiceToken: token, From: "edge.access.ingest"},
 			Binding{Name: "ACCESS_CLIENT_SECRET", Type: "secret_text", ServiceToken: token, From: "edge.access.ingest"})
 	}
-	if hook := s.Monitoring.Alerts.Webhook; hook != nil {
+	spool := s.Edge.Spool
+	if hook := s.Monitoring.Alerts.Webhook; hook != nil && spool.Enabled {
 		list = append(list, secret("ALERT_WEBHOOK", *hook, "monitoring.alerts.webhook"))
 	}
-	spool := s.Edge.Spool
 	if spool.Enabled {
 		list = append(list,
 			Binding{Name: "DEAD", Type: "queue", Queue: spool.DeadLetterQueue(), From: "edge.spool.queue"},
