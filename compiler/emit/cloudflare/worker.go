@@ -7,7 +7,8 @@ import (
 )
 
 // Worker is the Email Worker's script. Its modules come from compiler/emit/worker; among them is the
-// recipient set, which is keyed with a secret and so made at apply.
+// recipient set, which is keyed with a secret and so made at apply. It answers no web request: its
+// workers.dev address is to be off.
 type Worker struct {
 	Name              string    `json:"name"`
 	MainModule        string    `json:"mainModule"`

@@ -11,6 +11,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -54,12 +56,9 @@ func Modules(s *model.Site, key []byte) ([]Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range modules {
-		if modules[i].Name > recipientsModule {
-			return append(modules[:i:i], append([]Module{{recipientsModule, set.Module(s)}}, modules[i:]...)...), nil
-		}
-	}
-	return append(modules, Module{recipientsModule, set.Module(s)}), nil
+	modules = append(modules, Module{recipientsModule, set.Module(s)})
+	slices.SortFunc(modules, func(a, b Module) int { return strings.Compare(a.Name, b.Name) })
+	return modules, nil
 }
 
 // static reads the embedded modules, sorted by name, each with its head.
