@@ -45,6 +45,14 @@ func (d *Docker) Lay(site *model.Site, tree model.Tree, secret func(name string)
 	return p
 }
 
+// Trust writes the test's authority as a bundle of trusted ones and returns the file's path.
+func (p *Project) Trust() string {
+	p.docker.t.Helper()
+	path := filepath.Join(p.docker.t.TempDir(), "authorities.pem")
+	p.put(path, []byte(p.Authority.PEM), model.File{Mode: 0o444})
+	return path
+}
+
 // Program builds one of the project's programs for the containers.
 func (p *Project) Program(name, pkg string) {
 	t := p.docker.t
@@ -54,6 +62,11 @@ func (p *Project) Program(name, pkg string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", cmd, err, out)
 	}
+}
+
+// Knows says whether a program of the project has a command.
+func (p *Project) Knows(program, command string) bool {
+	return exec.Command(filepath.Join(p.Dir, "bin", program), command, "--help").Run() == nil
 }
 
 // BuildOwn builds the images that the project has a Dockerfile for, such as mailserver-api:1. BuildKit is

@@ -35,6 +35,8 @@ if [ ! -d /var/lib/mysql/mysql ]; then
 	printf '[mariadb-client]\nport=3306\nsocket=/run/mysqld/mysqld.sock\nuser=healthcheck\npassword=%s\nprotocol=tcp\n' "$health" >/var/lib/mysql/.my-healthcheck.cnf
 	chmod 600 /var/lib/mysql/.my-healthcheck.cnf
 	database=$(value DATABASE) user=$(value USER)
+	password=$(value ROOT_PASSWORD) host=$(value ROOT_HOST)
+	secret=$(printf %s "$password" | quote)
 	{
 		echo "CREATE USER healthcheck@'127.0.0.1' IDENTIFIED BY '$health', healthcheck@localhost IDENTIFIED BY '$health';"
 		echo "GRANT USAGE ON *.* TO healthcheck@'127.0.0.1', healthcheck@localhost;"
@@ -43,7 +45,10 @@ if [ ! -d /var/lib/mysql/mysql ]; then
 			echo "CREATE USER '$user'@'%' IDENTIFIED BY $(value PASSWORD | quote);"
 			[ -z "$database" ] || echo "GRANT ALL ON \`$database\`.* TO '$user'@'%';"
 		fi
+		[ "${host:-%}" = localhost ] || echo "CREATE USER root@'${host:-%}' IDENTIFIED BY $secret; GRANT ALL ON *.* TO root@'${host:-%}' WITH GRANT OPTION;"
+		echo "ALTER USER root@localhost IDENTIFIED BY $secret;"
 	} | "${client[@]}"
+	export MYSQL_PWD=$password
 	for file in /docker-entrypoint-initdb.d/*; do
 		case $file in
 		*.sh) echo "running $file"; if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
@@ -51,13 +56,9 @@ if [ ! -d /var/lib/mysql/mysql ]; then
 		*.sql.gz) echo "running $file"; gunzip -c "$file" | "${client[@]}" ${database:+"$database"} ;;
 		esac
 	done
-	secret=$(value ROOT_PASSWORD | quote) host=$(value ROOT_HOST)
-	{
-		[ "${host:-%}" = localhost ] || echo "CREATE USER root@'${host:-%}' IDENTIFIED BY $secret; GRANT ALL ON *.* TO root@'${host:-%}' WITH GRANT OPTION;"
-		echo "ALTER USER root@localhost IDENTIFIED BY $secret;"
-	} | "${client[@]}"
 	kill $server
 	wait $server
+	unset MYSQL_PWD
 	echo "the database is initialized"
 fi
 exec "$@"

@@ -3,7 +3,7 @@
 # (/var/roundcube/config/*.php has the last word), makes the database, and starts Apache.
 set -euo pipefail
 cd /var/www/html
-[ -e index.php ] || cp -a /usr/src/roundcubemail/. .
+[ -e index.php ] || tar cf - -C /usr/src/roundcubemail . | tar xf - || true
 
 secret() { if [ -e "/run/secrets/roundcube_$1" ]; then cat "/run/secrets/roundcube_$1"; else printf %s "$2"; fi; }
 user=$(secret db_user "${ROUNDCUBEMAIL_DB_USER:-}") password=$(secret db_password "${ROUNDCUBEMAIL_DB_PASSWORD:-}")
@@ -29,6 +29,9 @@ PHP
 } >config/config.inc.php
 chgrp www-data config/config.inc.php config/config.docker.inc.php
 chmod 640 config/config.inc.php config/config.docker.inc.php
+
+echo "upload_max_filesize = ${ROUNDCUBEMAIL_UPLOAD_MAX_FILESIZE:-5M}
+post_max_size = ${ROUNDCUBEMAIL_UPLOAD_MAX_FILESIZE:-5M}" >/etc/php/8.4/apache2/conf.d/99-roundcube.ini
 
 for i in $(seq 30); do timeout 1 bash -c "</dev/tcp/$host/$port" 2>/dev/null && break; sleep 1; done
 php /initdb.php "$host" "$port" "$name" "$user" "$password" || echo "the database could not be made" >&2

@@ -1,0 +1,240 @@
+//go:build stack
+
+package stack_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/mailplan/mailplan/test/stack"
+)
+
+// eicar is the test file every scanner knows; GTUBE is the same for spam filters. Both are put together
+// here so that this file is neither.
+const (
+	eicar = `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + `EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`
+	gtube = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE" + "-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+)
+
+// flow is one way that mail or a person takes through the stack.
+type flow struct {
+	name string
+	run  func() error
+}
+
+// actors are who and what the flows need.
+type actors struct {
+	t          *testing.T
+	alice, bob stack.Client
+	stranger   stack.Client // knows no password
+	smarthost  *stack.Smarthost
+	tunnel     stack.Tunnel
+	dkimRecord string
+}
+
+func (a actors) flows() []flow {
+	return []flow{
+		{"IMAP: sign-in with the declared password", a.alice.SignIn},
+		{"IMAP: wrong password refused", refused(a.stranger.SignIn, "")},
+		{"inbound: to a user", a.arrives("alice@example.com", a.alice, "INBOX")},
+		{"inbound: to an alias of two", a.both("sales@example.com")},
+		{"inbound: plus address", a.arrives("bob+list@example.com", a.bob, "INBOX")},
+		{"inbound: unknown address to the catch-all", a.arrives("whoever@example.com", a.alice, "INBOX")},
+		{"inbound: foreign domain refused", a.notTaken("someone@other.example")},
+		{"inbound: GTUBE refused", a.refusedBody(gtube)},
+		{"inbound: EICAR refused", a.refusedBody(eicar)},
+		{"inbound: outside target of an alias relayed with SRS", a.forwarded},
+		{"POP3S: the message of IMAP is there", a.byPOP3},
+		{"submission 465: signed, relayed by TLS", a.submits("465")},
+		{"submission 587: signed, relayed by TLS", a.submits("587")},
+		{"submission: X-SMTPAPI stripped", a.stripped},
+		{"submission: another user's address refused", a.refusesSender("bob@example.com")},
+		{"submission: foreign address refused", a.refusesSender("alice@other.example")},
+		{"submission: null sender refused", a.refusesSender("")},
+		{"submission: no relay without sign-in", refused(func() error {
+			return a.open().Submit("587", "alice@example.com", []string{"x@partner.example"}, letter("alice@example.com", "open relay"))
+		}, "")},
+		{"webmail: the sign-in page by the tunnel", a.webmail},
+	}
+}
+
+// refused turns an expected refusal into success.
+func refused(run func() error, words string) func() error {
+	return func() error {
+		err := run()
+		if err == nil {
+			return fmt.Errorf("was not refused")
+		}
+		if !strings.Contains(err.Error(), words) {
+			return fmt.Errorf("refused without %q: %w", words, err)
+		}
+		return nil
+	}
+}
+
+// letter is a plain message.
+func letter(from, subject string) string {
+	return "From: " + from + "\r\nTo: someone@partner.example\r\nSubject: " + subject + "\r\nMessage-ID: <" + word(subject) +
+		"@partner.example>\r\nDate: " + time.Now().Format(time.RFC1123Z) + "\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\nThis is about " + subject + ".\r\n"
+}
+
+func word(s string) string {
+	return strings.Map(func(r rune) rune { return map[bool]rune{true: '-', false: r}[r == ' ' || r == '@'] }, s)
+}
+
+func (a actors) deliver(to, message string) (int, string, error) {
+	return a.tunnel.Deliver("mail-api.example.com", secretOf("MAILSERVER_API_TOKEN"), secretOf("INGEST_SIGNING_KEY"),
+		"writer@partner.example", to, message)
+}
+
+func (a actors) send(to, message string) error {
+	status, body, err := a.deliver(to, message)
+	if err == nil && status/100 != 2 {
+		err = fmt.Errorf("ingest says %d: %s", status, body)
+	}
+	return err
+}
+
+func (a actors) find(who stack.Client, mailbox, text string) error {
+	ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := who.Find(ctx, mailbox, text)
+	return err
+}
+
+func (a actors) arrives(to string, who stack.Client, mailbox string) func() error {
+	return func() error {
+		subject := "to " + word(to)
+		if err := a.send(to, letter("writer@partner.example", subject)); err != nil {
+			return err
+		}
+		return a.find(who, mailbox, subject)
+	}
+}
+
+func (a actors) both(to string) func() error {
+	return func() error {
+		if err := a.arrives(to, a.alice, "INBOX")(); err != nil {
+			return err
+		}
+		return a.find(a.bob, "INBOX", "to "+word(to))
+	}
+}
+
+func (a actors) notTaken(to string) func() error {
+	return func() error {
+		status, body, err := a.deliver(to, letter("writer@partner.example", "to "+word(to)))
+		if err == nil && status/100 == 2 {
+			err = fmt.Errorf("taken with %d: %s", status, body)
+		}
+		return err
+	}
+}
+
+func (a actors) refusedBody(body string) func() error {
+	return func() error {
+		status, answer, err := a.deliver("alice@example.com", letter("writer@partner.example", "bad")+body+"\r\n")
+		if err == nil && status/100 == 2 {
+			err = fmt.Errorf("taken with %d: %s", status, answer)
+		}
+		return err
+	}
+}
+
+// relayedTo waits for a message with text at the smarthost.
+func (a actors) relayedTo(text string) (stack.Sent, error) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		for _, sent := range a.smarthost.Sent() {
+			if strings.Contains(string(sent.Data), text) {
+				return sent, nil
+			}
+		}
+	}
+	return stack.Sent{}, fmt.Errorf("nothing with %q was relayed", text)
+}
+
+func (a actors) forwarded() error {
+	sent, err := a.relayedTo("to sales-example.com")
+	if err != nil {
+		return err
+	}
+	if len(sent.To) != 1 || sent.To[0] != "crm@partner.example" || !strings.HasPrefix(sent.From, "SRS0=") {
+		return fmt.Errorf("relayed from %s to %v", sent.From, sent.To)
+	}
+	return nil
+}
+
+func (a actors) byPOP3() error {
+	all, err := a.alice.POP3()
+	if err == nil && !strings.Contains(all, "to alice-example.com") {
+		err = fmt.Errorf("not among %d bytes", len(all))
+	}
+	return err
+}
+
+func (a actors) submits(port string) func() error {
+	return func() error {
+		subject := "by port " + port
+		if err := a.alice.Submit(port, "alice@example.com", []string{"x@partner.example"}, letter("alice@example.com", subject)); err != nil {
+			return err
+		}
+		sent, err := a.relayedTo(subject)
+		if err != nil {
+			return err
+		}
+		verified, err := dkim.VerifyWithOptions(strings.NewReader(string(sent.Data)), &dkim.VerifyOptions{
+			LookupTXT: func(string) ([]string, error) { return []string{a.dkimRecord}, nil },
+		})
+		if err != nil || len(verified) != 1 || verified[0].Err != nil || verified[0].Domain != "example.com" {
+			return fmt.Errorf("signatures: %+v, %w", verified, err)
+		}
+		return nil
+	}
+}
+
+func (a actors) stripped() error {
+	message := `X-SMTPAPI: {"to": ["victim@partner.example"]}` + "\r\n" + letter("alice@example.com", "with orders")
+	if err := a.alice.Submit("465", "alice@example.com", []string{"x@partner.example"}, message); err != nil {
+		return err
+	}
+	sent, err := a.relayedTo("with orders")
+	if err == nil && strings.Contains(string(sent.Data), "X-SMTPAPI") {
+		err = fmt.Errorf("X-SMTPAPI was relayed")
+	}
+	return err
+}
+
+func (a actors) refusesSender(from string) func() error {
+	return refused(func() error {
+		return a.alice.Submit("465", from, []string{"x@partner.example"}, letter("alice@example.com", "as "+word(from)))
+	}, "")
+}
+
+// open is a client that does not sign in.
+func (a actors) open() stack.Client {
+	return stack.Client{Address: a.alice.Address, TLS: a.alice.TLS}
+}
+
+func (a actors) webmail() error {
+	request, err := http.NewRequest("GET", "http://mail.example.com/", nil)
+	if err != nil {
+		return err
+	}
+	status, body, err := a.tunnel.Do(request)
+	if err == nil && (status != http.StatusOK || !strings.Contains(body, "rcmloginuser")) {
+		err = fmt.Errorf("%d: %.300s", status, body)
+	}
+	return err
+}
+
+// trusting is a TLS configuration that insists on a name and trusts the test's authority alone.
+func trusting(p *stack.Project, name string) *tls.Config {
+	return &tls.Config{RootCAs: p.Authority.Pool(), ServerName: name}
+}
