@@ -110,7 +110,7 @@ func (l *loader) load(dir string) (*Source, error) {
 	if err := l.problems.Err(); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(src.valueUsers(layout), l.secrets(src)); err != nil {
+	if err := cmp.Or(src.export(layout), l.secrets(src)); err != nil {
 		return nil, err
 	}
 	src.Files = l.files

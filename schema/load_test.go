@@ -156,14 +156,16 @@ import (
 	"strings"
 
 	"example.org/people"
+	"github.com/mailplan/mailplan/schema"
 )
 
+_staff: schema.#User & {quotaMB: 7}
 name: strings.ToLower("HOME")
 relay: password: secret: "SENDGRID_API_KEY"
 edge: accountID: strings.Repeat("0123456789abcdef", 2)
 host: _
 backup: local: path: host.storage.bulk + "/backup"
-domains: "a.example": users: {for name in people.all {"\(name)": {}}}
+domains: "a.example": users: {for name in people.all {"\(name)": _staff}}
 `,
 		"cue.mod/pkg/example.org/people/people.cue": "package people\n\nall: [\"alice\", \"bob\"]\n",
 	}
@@ -173,6 +175,9 @@ domains: "a.example": users: {for name in people.all {"\(name)": {}}}
 	src := load(t, files)
 	if len(src.Users) != 2 || src.Users[1].Localpart != "bob" {
 		t.Errorf("users are %v", describe(src))
+	}
+	if quota, _ := src.Users[0].Int("quotaMB"); quota != 7 {
+		t.Errorf("quota is %d", quota)
 	}
 	if path, err := src.Value.LookupPath(cue.ParsePath("backup.local.path")).String(); path != "/mnt/hdd/mailserver/backup" {
 		t.Errorf("backup.local.path is %q, %v", path, err)

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,6 +54,34 @@ func (n *node) lookup(name string) *node {
 	}
 	return nil
 }
+
+// fieldSet collects the fields of a struct, each once. Few are compared, many are hashed.
+type fieldSet struct {
+	fields []field
+	names  map[string]bool
+}
+
+// add says false for a name that is there already.
+func (s *fieldSet) add(name string, value node) bool {
+	if len(s.fields) == 16 {
+		s.names = make(map[string]bool, 64)
+		for _, f := range s.fields {
+			s.names[f.name] = true
+		}
+	}
+	if s.names != nil {
+		if s.names[name] {
+			return false
+		}
+		s.names[name] = true
+	} else if slices.ContainsFunc(s.fields, func(f field) bool { return f.name == name }) {
+		return false
+	}
+	s.fields = append(s.fields, field{name, value})
+	return true
+}
+
+func (s *fieldSet) node() node { return node{kind: kindStruct, fields: s.fields} }
 
 // equal compares scalars.
 func (n *node) equal(m *node) bool {
@@ -132,23 +161,19 @@ func number(s string) (node, bool) {
 
 // structNode reads a struct of plain fields, each named once.
 func structNode(x *ast.StructLit) (node, bool) {
-	n := node{kind: kindStruct, fields: make([]field, 0, len(x.Elts))}
+	set := fieldSet{fields: make([]field, 0, len(x.Elts))}
 	for _, d := range x.Elts {
 		f, ok := d.(*ast.Field)
 		if !ok {
 			return node{}, false
 		}
-		name, ok := plainLabel(f)
-		if !ok || n.lookup(name) != nil {
+		name, named := plainLabel(f)
+		value, plain := exprNode(f.Value)
+		if !named || !plain || !set.add(name, value) {
 			return node{}, false
 		}
-		value, ok := exprNode(f.Value)
-		if !ok {
-			return node{}, false
-		}
-		n.fields = append(n.fields, field{name, value})
 	}
-	return n, true
+	return set.node(), true
 }
 
 // plainLabel is the name of a regular field that nothing can refer to by an alias.

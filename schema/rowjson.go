@@ -11,8 +11,7 @@ import (
 
 // readJSON reads a list of objects.
 func readJSON(file string, data []byte, _ *structShape) ([]row, Problems) {
-	r := jsonRows{file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data)), line: 1}
-	r.dec.UseNumber()
+	r := newJSONRows(file, data)
 	rows, err := r.read()
 	if err != nil {
 		return nil, Problems{{Pos: r.at(r.fault(err)), Message: "not JSON: " + err.Error()}}
@@ -27,6 +26,12 @@ type jsonRows struct {
 	line     int   // of offset seen
 	seen     int64 // lines are counted up to here
 	problems Problems
+}
+
+func newJSONRows(file string, data []byte) *jsonRows {
+	r := &jsonRows{file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data)), line: 1}
+	r.dec.UseNumber()
+	return r
 }
 
 // fault is where an error stands.
@@ -129,22 +134,21 @@ func (r *jsonRows) array(depth int) (node, error) {
 }
 
 func (r *jsonRows) object(depth int) (node, error) {
-	n := node{kind: kindStruct}
+	var set fieldSet
 	for r.dec.More() {
 		key, err := r.dec.Token()
 		if err != nil {
 			return node{}, err
 		}
 		name, _ := key.(string)
-		if n.lookup(name) != nil {
-			return node{}, fmt.Errorf("%q is written twice in one object", name)
-		}
 		value, err := r.value(depth + 1)
 		if err != nil {
 			return node{}, err
 		}
-		n.fields = append(n.fields, field{name, value})
+		if !set.add(name, value) {
+			return node{}, fmt.Errorf("%q is written twice in one object", name)
+		}
 	}
 	_, err := r.dec.Token()
-	return n, err
+	return set.node(), err
 }

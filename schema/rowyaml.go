@@ -99,22 +99,21 @@ func yamlValue(n *yaml.Node, depth int) (node, error) {
 }
 
 func yamlMapping(n *yaml.Node, depth int) (node, error) {
-	m := node{kind: kindStruct}
+	var set fieldSet
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
 			return node{}, fmt.Errorf("a key must be a name")
 		}
-		if m.lookup(key.Value) != nil {
-			return node{}, fmt.Errorf("%q is written twice", key.Value)
-		}
-		v, err := yamlValue(n.Content[i+1], depth+1)
+		value, err := yamlValue(n.Content[i+1], depth+1)
 		if err != nil {
 			return node{}, err
 		}
-		m.fields = append(m.fields, field{key.Value, v})
+		if !set.add(key.Value, value) {
+			return node{}, fmt.Errorf("%q is written twice", key.Value)
+		}
 	}
-	return m, nil
+	return set.node(), nil
 }
 
 func yamlScalar(n *yaml.Node) (node, error) {

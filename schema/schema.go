@@ -89,11 +89,11 @@ func binding(pkg string) string {
 	return "package " + pkg + "\n\nimport \"" + ImportPath + "\"\n\nclose({schema.#Site})\n"
 }
 
-// unbind removes the import of the schema and what embeds it from a site's file.
+// unbind removes what embeds the schema in a site's file, and its import unless it is used for more.
 func unbind(file *ast.File) {
 	local := ""
 	for spec := range file.ImportSpecs() {
-		if spec.Path.Value == `"`+ImportPath+`"` {
+		if isSchema(spec) {
 			local = "schema"
 			if spec.Name != nil {
 				local = spec.Name.Name
@@ -103,23 +103,30 @@ func unbind(file *ast.File) {
 	if local == "" {
 		return
 	}
-	var decls []ast.Decl
-	for _, d := range file.Decls {
-		switch x := d.(type) {
-		case *ast.EmbedDecl:
-			if mentions(x, local) {
-				continue
-			}
-		case *ast.ImportDecl:
-			x.Specs = slices.DeleteFunc(x.Specs, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"`+ImportPath+`"` })
-			if len(x.Specs) == 0 {
-				continue
-			}
-		}
-		decls = append(decls, d)
+	used := false
+	file.Decls = slices.DeleteFunc(file.Decls, func(d ast.Decl) bool {
+		_, embeds := d.(*ast.EmbedDecl)
+		_, imports := d.(*ast.ImportDecl)
+		speaks := !imports && mentions(d, local)
+		used = used || speaks && !embeds
+		return speaks && embeds
+	})
+	if !used {
+		file.Decls = slices.DeleteFunc(file.Decls, dropImport)
 	}
-	file.Decls = decls
 }
+
+// dropImport takes the schema out of an import declaration and says whether nothing is left of it.
+func dropImport(d ast.Decl) bool {
+	x, ok := d.(*ast.ImportDecl)
+	if !ok {
+		return false
+	}
+	x.Specs = slices.DeleteFunc(x.Specs, isSchema)
+	return len(x.Specs) == 0
+}
+
+func isSchema(spec *ast.ImportSpec) bool { return spec.Path.Value == `"`+ImportPath+`"` }
 
 func mentions(n ast.Node, name string) bool {
 	found := false

@@ -1,7 +1,10 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"cuelang.org/go/cue"
 )
@@ -11,6 +14,7 @@ type Source struct {
 	Dir   string    // as given to Load
 	Files []string  // names of the files that make up the site, below Dir
 	Value cue.Value // the site with all defaults; users are in Users, not always here
+	JSON  []byte    // Value, exported
 	Users []User    // in the order of their files
 
 	shown   string // the folder in positions
@@ -139,28 +143,29 @@ func (u *User) Secret(field string) string {
 	return string(ref)
 }
 
-var (
-	usersPath   = cue.ParsePath("users")
-	domainsPath = cue.ParsePath("domains")
-	secretsFile = cue.ParsePath("secrets.file")
-)
+var secretsFile = cue.ParsePath("secrets.file")
 
-// valueUsers takes the users that CUE evaluated.
-func (s *Source) valueUsers(l *userLayout) error {
-	domains, err := s.Value.LookupPath(domainsPath).Fields()
-	if err != nil {
-		return fmt.Errorf("read domains: %w", err)
+// export writes Value as JSON and takes the users that are in it.
+func (s *Source) export(l *userLayout) error {
+	var err error
+	if s.JSON, err = s.Value.MarshalJSON(); err != nil {
+		return fmt.Errorf("export site: %w", err)
 	}
-	for domains.Next() {
-		users, err := domains.Value().LookupPath(usersPath).Fields()
+	var site struct {
+		Domains map[string]struct{ Users json.RawMessage }
+	}
+	if err := json.Unmarshal(s.JSON, &site); err != nil {
+		return fmt.Errorf("read exported site: %w", err)
+	}
+	for _, domain := range slices.Sorted(maps.Keys(site.Domains)) {
+		users, err := newJSONRows("", site.Domains[domain].Users).value(0)
 		if err != nil {
-			return fmt.Errorf("read users of %s: %w", domains.Selector(), err)
+			return fmt.Errorf("read exported users of %s: %w", domain, err)
 		}
-		for users.Next() {
-			n := valueNode(users.Value())
-			domain, localpart := domains.Selector().Unquoted(), users.Selector().Unquoted()
-			pos := s.find([]string{"domains", domain, "users", localpart}, false)
-			s.Users = append(s.Users, l.user(domain, localpart, pos, &n))
+		for i := range users.fields {
+			u := &users.fields[i]
+			pos := s.find([]string{"domains", domain, "users", u.name}, false)
+			s.Users = append(s.Users, l.user(domain, u.name, pos, &u.value))
 		}
 	}
 	return nil

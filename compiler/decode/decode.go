@@ -14,12 +14,8 @@ import (
 
 // Site reads the complete model from a loaded site. An error that is schema.Problems is the author's.
 func Site(src *schema.Source) (*model.Site, error) {
-	data, err := src.Value.MarshalJSON()
-	if err != nil {
-		return nil, fmt.Errorf("export site: %w", err)
-	}
 	var w wireSite
-	if err := json.Unmarshal(data, &w); err != nil {
+	if err := json.Unmarshal(src.JSON, &w); err != nil {
 		return nil, fmt.Errorf("read exported site: %w", err)
 	}
 	d := decoder{src: src, site: &w.Site, domains: map[string]int{}, byName: map[string]int{}, foreign: map[string]*foreign{}}
