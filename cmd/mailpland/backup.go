@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"text/tabwriter"
 
 	"filippo.io/age"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/local"
@@ -226,4 +229,20 @@ func size(n int64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+// startBackups makes backups and holds drills as they fall due, until ctx ends.
+func startBackups(ctx context.Context, g *errgroup.Group, conf *config.Backup, log *slog.Logger, registry *prometheus.Registry) error {
+	x, err := backup.New(*conf)
+	if err != nil {
+		return err
+	}
+	x.Log = log
+	service, err := backup.NewService(x)
+	if err != nil {
+		return err
+	}
+	registry.MustRegister(x.Metrics())
+	g.Go(func() error { service.Run(ctx); return nil })
+	return nil
 }

@@ -74,6 +74,11 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 	log.Info("listening", "ingest", ln.Addr().String())
 	g.Go(func() error { return server.Serve(ctx, ln, handler) })
 	g.Go(func() error { server.Watch(ctx); return nil })
+	if conf.Backup != nil {
+		if err := startBackups(ctx, g, conf.Backup, log, registry); err != nil {
+			return errors.Join(err, server.Close())
+		}
+	}
 	g.Go(func() error { reloadOnHangup(ctx, server, log); return nil })
 	return g.Wait()
 }

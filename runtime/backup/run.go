@@ -51,6 +51,9 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 		if err == nil {
 			rec.LastSuccess = &r
 		}
+		if err == nil && options.Full {
+			rec.LastFull = r.Started
+		}
 	}))
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/pack"
@@ -35,13 +36,22 @@ func Lock(state string) (release func(), err error) {
 
 // Record is what the executor remembers of its runs; status and the metrics show it.
 type Record struct {
-	LastRun      *Result `json:"lastRun,omitempty"`     // the newest, whatever came out
-	LastSuccess  *Result `json:"lastSuccess,omitempty"` // the newest without an error
-	VerifiedHead string  `json:"verifiedHead,omitempty"`
+	LastRun      *Result   `json:"lastRun,omitempty"`     // the newest, whatever came out
+	LastSuccess  *Result   `json:"lastSuccess,omitempty"` // the newest without an error
+	LastFull     time.Time `json:"lastFull,omitzero"`     // when the newest run that read every file was started
+	VerifiedHead string    `json:"verifiedHead,omitempty"`
 	// Base is the SHA-256 of the clear manifest the next run compares with, which is in its file's name.
 	Base string `json:"base,omitempty"`
 	// BadPacks are damaged copies found by verify; the next run stores their files again.
 	BadPacks []string `json:"badPacks,omitempty"`
+}
+
+// lastSuccess is when the newest successful run was started; zero for none.
+func (r Record) lastSuccess() time.Time {
+	if r.LastSuccess == nil {
+		return time.Time{}
+	}
+	return r.LastSuccess.Started
 }
 
 func (x *Executor) statePath(name string) string { return filepath.Join(x.config.State, name) }
