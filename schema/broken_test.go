@@ -29,6 +29,9 @@ func TestBroken(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := problems(t, archive) + "\n"
+			if strings.Contains(got, "hunter2") || strings.Contains(got, "tr0ub4dor") {
+				t.Errorf("a password is printed:\n%s", got)
+			}
 			if os.Getenv("MAILPLAN_UPDATE") == "1" {
 				update(t, name, archive, got)
 			}

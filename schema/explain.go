@@ -21,6 +21,7 @@ type mistake struct {
 type explainer struct {
 	mistakes []mistake
 	meant    []*place // not told to be missing, as a mistyped field is told instead
+	hide     bool     // inside a reference to a secret: what stands there may be the secret itself
 }
 
 func (e *explainer) add(m mistake) { e.mistakes = append(e.mistakes, m) }
@@ -59,6 +60,8 @@ func (s *shape) only(k kind) *alt {
 }
 
 func (e *explainer) structure(a *alt, n *node, at *place) {
+	defer func(before bool) { e.hide = before }(e.hide)
+	e.hide = e.hide || a.fields.fields["secret"] != nil
 	meant := map[string]bool{}
 	for i := range n.fields {
 		f := &n.fields[i]
@@ -147,6 +150,9 @@ func (e *explainer) elements(a *alt, n *node, at *place) {
 func (e *explainer) leaf(s *shape, n *node, at *place) {
 	m := mistake{at: at, hint: s.mend(n), schema: s.pos(n)}
 	found := n.String()
+	if e.hide {
+		found, m.hint = "this "+kindName(n.kind), ""
+	}
 	if s.secret() {
 		found = "a " + kindName(n.kind)
 		m.hint = `a secret's value belongs in the secrets file; name it here: {secret: "NAME"}`
@@ -168,7 +174,7 @@ func (e *explainer) leaf(s *shape, n *node, at *place) {
 func (n *node) phrase(found string) string {
 	switch n.kind {
 	case kindString, kindInt, kindFloat:
-		if !strings.HasPrefix(found, "a ") {
+		if found == n.String() {
 			return "the " + kindName(n.kind) + " " + found
 		}
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -23,19 +24,56 @@ func (p *presenter) present(raw cue.Value, refused error) Problems {
 	e := &explainer{}
 	n := writtenNode(raw, p.src.root, p.src.lifted)
 	e.explain(p.shapes.of("#Site"), &n, nil)
-	var ps, told Problems
+	var ps Problems
+	known := explained{at: map[string]bool{}, above: map[string]bool{}}
 	for _, m := range e.mistakes {
 		ps = append(ps, p.problem(m))
+		known.add(m.at.String())
 	}
 	for _, m := range e.meant {
-		told = append(told, Problem{Path: m.String()})
+		known.add(m.String())
 	}
 	for _, group := range byPath(refused) {
-		if !covered(ps, group.path) && !covered(told, group.path) {
+		if !known.covers(group.path) {
 			ps = append(ps, p.told(group))
 		}
 	}
 	return onePerLine(ps)
+}
+
+// explained are the paths of known mistakes, and all paths above them.
+type explained struct{ at, above map[string]bool }
+
+func (x explained) add(path string) {
+	x.at[path] = true
+	for up := range ancestors(path) {
+		x.above[up] = true
+	}
+}
+
+// covers says that there is a known mistake at the path, above it or below it.
+func (x explained) covers(path string) bool {
+	for up := range ancestors(path) {
+		if x.at[up] {
+			return true
+		}
+	}
+	return x.at[path] || x.above[path]
+}
+
+// ancestors are the paths above a path, the empty one included, and some pieces of quoted names, which do
+// no harm as no path is like them.
+func ancestors(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if path != "" && !yield("") {
+			return
+		}
+		for i, c := range path {
+			if (c == '.' || c == '[') && !yield(path[:i]) {
+				return
+			}
+		}
+	}
 }
 
 // onePerLine joins what one written value causes at many paths, such as a pattern, a comprehension or a
@@ -83,11 +121,13 @@ type group struct {
 
 func byPath(err error) []group {
 	var groups []group
+	index := map[string]int{}
 	for _, e := range errors.Errors(err) {
 		labels, path := sitePath(e.Path())
-		i := slices.IndexFunc(groups, func(g group) bool { return g.path == path })
-		if i < 0 {
+		i, ok := index[path]
+		if !ok {
 			i = len(groups)
+			index[path] = i
 			groups = append(groups, group{labels: labels, path: path})
 		}
 		groups[i].errors = append(groups[i].errors, e)
@@ -111,22 +151,6 @@ func sitePath(path []string) (labels []string, text string) {
 		at = &place{at, l}
 	}
 	return labels, at.String()
-}
-
-// covered says that a mistake at the path, above it or below it is told already.
-func covered(ps Problems, path string) bool {
-	return slices.ContainsFunc(ps, func(p Problem) bool {
-		return p.Path == path || below(p.Path, path) || below(path, p.Path)
-	})
-}
-
-// below says whether a path is inside another; everything is inside the empty one.
-func below(path, other string) bool {
-	if other == "" {
-		return true
-	}
-	rest, ok := strings.CutPrefix(path, other)
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // told is a group in CUE's words, at the author's line. Where a secret may be meant, no value is shown.

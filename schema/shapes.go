@@ -49,11 +49,8 @@ func (s *shapes) of(name string) *shape {
 func (s *shapes) secretAt(labels []string) bool {
 	sh := s.of("#Site")
 	for _, l := range labels {
-		if sh = sh.inside(l); sh == nil {
-			return false
-		}
-		if sh.secret() {
-			return true
+		if sh = sh.inside(l); sh == nil || sh.secret() {
+			return sh != nil
 		}
 	}
 	return false

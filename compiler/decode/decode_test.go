@@ -142,7 +142,7 @@ backup: offsite: {s3: bucket: "mail-backup", terraform: tags: Owner: "ops"}
 	}
 	want := facts{
 		TLS:  []string{"imap.z.example", "smtp.z.example"},
-		Tags: map[string]string{"Project": "mailserver-backup", "Owner": "ops", "Environment": "production", "ManagedBy": "mailplan"}, Dovecot: "127.0.0.1", Postfix: "127.0.0.1",
+		Tags: map[string]string{"Project": "mailserver-backup", "Owner": "ops", "Environment": "production", "ManagedBy": "terraform"}, Dovecot: "127.0.0.1", Postfix: "127.0.0.1",
 		Tunnel: "home", Worker: "home-mail", Bucket: "home-spool", Queue: "home-spool", Dead: "home-spool-dead",
 		Rspamd: 40, ClamAV: 65, Attachment: 30, Reload: true,
 		Zones: []string{"example.net", "z.example"}, Own: []string{"chat", "wiki"},

@@ -130,7 +130,7 @@ func (d *decoder) tags() {
 	if off == nil {
 		return
 	}
-	for tag, value := range map[string]string{"Environment": off.Terraform.Environment, "ManagedBy": "mailplan"} {
+	for tag, value := range map[string]string{"Environment": off.Terraform.Environment, "ManagedBy": "terraform"} {
 		if off.Terraform.Tags[tag] == "" {
 			off.Terraform.Tags[tag] = value
 		}
