@@ -20,6 +20,9 @@ type Docker struct {
 	env []string
 }
 
+// Resolver is where containers ask for names outside their project.
+const Resolver = "100.64.0.30"
+
 // StartDocker starts dockerd. Its images are kept in the cache between runs, containers and volumes
 // are not; two runs on one machine take turns.
 func StartDocker(t testing.TB) *Docker {
@@ -37,7 +40,8 @@ func StartDocker(t testing.TB) *Docker {
 	}
 	defer log.Close()
 	cmd := exec.Command(dockerd, "--data-root", data, "--exec-root", filepath.Join(dir, "exec"), "--host", socket,
-		"--pidfile", filepath.Join(dir, "pid"), "--storage-driver", "overlay2")
+		"--pidfile", filepath.Join(dir, "pid"), "--storage-driver", "overlay2",
+		"--dns", Resolver)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,11 @@ func TestEmittedStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	journal := stack.StartJournal(t)
+	stack.StartDNS(t, stack.Resolver+":53",
+		site.Model.Relay.Host+". A "+smarthostAddress,
+		"partner.example. MX 10 mx.partner.example.", "mx.partner.example. A 192.0.2.25",
+		`partner.example. TXT "v=spf1 ip4:192.0.2.25 -all"`,
+		"example.com. MX 10 route1.mx.cloudflare.net.", "mail2026._domainkey.example.com. TXT "+strconv.Quote(record[:200])+" "+strconv.Quote(record[200:]))
 	d := stack.StartDocker(t)
 	p := d.Lay(site.Model, tree, func(name string) string {
 		if strings.HasPrefix(name, "dkim/") {
@@ -96,7 +102,7 @@ func run(t *testing.T, journal *stack.Journal, flows []flow) {
 	}
 	fmt.Print("\n", table.String(), "\n")
 	if t.Failed() {
-		t.Log(journal.Tail(40))
+		t.Log(journal.Tail(60))
 	}
 }
 
@@ -124,8 +130,7 @@ func signingKey(t *testing.T) []byte {
 const smarthostAddress = "100.64.0.20"
 
 // overrides is what only the test changes of a service: it asks for health more often, gives the stand-in
-// of cloudflared the ingress that Cloudflare would, leads the smarthost's name to the test's own, and has
-// the test's authority trusted.
+// of cloudflared the ingress that Cloudflare would, and has the test's authority trusted.
 func overrides(p *stack.Project, name, trusted string) map[string]any {
 	settings := map[string]any{"healthcheck": map[string]any{"interval": "2s", "retries": 60}}
 	switch name {
@@ -138,7 +143,6 @@ func overrides(p *stack.Project, name, trusted string) map[string]any {
 			settings["entrypoint"], settings["command"] = []string{"sleep"}, []string{"infinity"}
 		}
 	case "postfix":
-		settings["extra_hosts"] = []string{p.Site.Relay.Host + ":" + smarthostAddress}
 		settings["volumes"] = []string{trusted + ":/etc/ssl/certs/ca-certificates.crt:ro"}
 	case "roundcube":
 		settings["environment"] = map[string]string{"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}

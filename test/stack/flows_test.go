@@ -5,6 +5,7 @@ package stack_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -42,25 +43,25 @@ type actors struct {
 func (a actors) flows() []flow {
 	return []flow{
 		{"IMAP: sign-in with the declared password", a.alice.SignIn},
-		{"IMAP: wrong password refused", refused(a.stranger.SignIn, "")},
+		{"IMAP: wrong password refused", refused(a.stranger.SignIn, "Authentication failed")},
 		{"inbound: to a user", a.arrives("alice@example.com", a.alice, "INBOX")},
 		{"inbound: to an alias of two", a.both("sales@example.com")},
 		{"inbound: plus address", a.arrives("bob+list@example.com", a.bob, "INBOX")},
 		{"inbound: unknown address to the catch-all", a.arrives("whoever@example.com", a.alice, "INBOX")},
-		{"inbound: foreign domain refused", a.notTaken("someone@other.example")},
-		{"inbound: GTUBE refused", a.refusedBody(gtube)},
-		{"inbound: EICAR refused", a.refusedBody(eicar)},
+		{"inbound: foreign domain refused", a.refusedLetter("someone@other.example", letter("writer@partner.example", "elsewhere"), "not served here")},
+		{"inbound: GTUBE refused", a.refusedLetter(letter("writer@partner.example", "bad") + gtube + "\r\n")},
+		{"inbound: EICAR refused", a.refusedLetter("alice@example.com", infected(), "malware")},
 		{"inbound: outside target of an alias relayed with SRS", a.forwarded},
 		{"POP3S: the message of IMAP is there", a.byPOP3},
 		{"submission 465: signed, relayed by TLS", a.submits("465")},
 		{"submission 587: signed, relayed by TLS", a.submits("587")},
 		{"submission: X-SMTPAPI stripped", a.stripped},
-		{"submission: another user's address refused", a.refusesSender("bob@example.com")},
-		{"submission: foreign address refused", a.refusesSender("alice@other.example")},
-		{"submission: null sender refused", a.refusesSender("")},
+		{"submission: another user's address refused", a.refusesSender("bob@example.com", "not owned by user")},
+		{"submission: foreign address refused", a.refusesSender("alice@other.example", "not owned by user")},
+		{"submission: null sender refused", a.refusesSender("", "null sender")},
 		{"submission: no relay without sign-in", refused(func() error {
 			return a.open().Submit("587", "alice@example.com", []string{"x@partner.example"}, letter("alice@example.com", "open relay"))
-		}, "")},
+		}, "not logged in")},
 		{"webmail: the sign-in page by the tunnel", a.webmail},
 	}
 }
@@ -128,21 +129,20 @@ func (a actors) both(to string) func() error {
 	}
 }
 
-func (a actors) notTaken(to string) func() error {
-	return func() error {
-		status, body, err := a.deliver(to, letter("writer@partner.example", "to "+word(to)))
-		if err == nil && status/100 == 2 {
-			err = fmt.Errorf("taken with %d: %s", status, body)
-		}
-		return err
-	}
+// infected is a message with the scanners' test file attached.
+func infected() string {
+	head, _, _ := strings.Cut(letter("writer@partner.example", "an invoice"), "Content-Type:")
+	return head + "Content-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\nContent-Type: text/plain\r\n\r\nPlease pay.\r\n" +
+		"--xx\r\nContent-Type: application/octet-stream; name=invoice.com\r\nContent-Disposition: attachment; filename=invoice.com\r\n" +
+		"Content-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(eicar)) + "\r\n--xx--\r\n"
 }
 
-func (a actors) refusedBody(body string) func() error {
+// refusedLetter wants a message refused for good, with these words.
+func (a actors) refusedLetter(to, message, words string) func() error {
 	return func() error {
-		status, answer, err := a.deliver("alice@example.com", letter("writer@partner.example", "bad")+body+"\r\n")
-		if err == nil && status/100 == 2 {
-			err = fmt.Errorf("taken with %d: %s", status, answer)
+		status, answer, err := a.deliver(to, message)
+		if err == nil && (status != http.StatusUnprocessableEntity || !strings.Contains(answer, words)) {
+			err = fmt.Errorf("%d: %s", status, answer)
 		}
 		return err
 	}
@@ -211,10 +211,10 @@ func (a actors) stripped() error {
 	return err
 }
 
-func (a actors) refusesSender(from string) func() error {
+func (a actors) refusesSender(from, words string) func() error {
 	return refused(func() error {
 		return a.alice.Submit("465", from, []string{"x@partner.example"}, letter("alice@example.com", "as "+word(from)))
-	}, "")
+	}, words)
 }
 
 // open is a client that does not sign in.

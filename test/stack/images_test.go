@@ -12,7 +12,9 @@ import (
 	"github.com/mailplan/mailplan/test/stack"
 )
 
-func TestMain(m *testing.M) { os.Exit(stack.Run(m, "100.64.0.10/32", smarthostAddress+"/32")) }
+func TestMain(m *testing.M) {
+	os.Exit(stack.Run(m, "100.64.0.10/32", smarthostAddress+"/32", stack.Resolver+"/32"))
+}
 
 // TestImages brings every stand-in up by itself and asks each for what the project relies on.
 func TestImages(t *testing.T) {
