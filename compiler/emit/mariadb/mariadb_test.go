@@ -64,9 +64,9 @@ func TestSchema(t *testing.T) {
 	if want := "2048\t1\tactive\t1\n"; err != nil || got != want {
 		t.Errorf("defaults are %q (%v), want %q", got, err, want)
 	}
-	got, err = db.Query("SELECT GROUP_CONCAT(id) FROM mailserver.schema_migrations")
-	if err != nil || got != "1,2,3,4\n" {
-		t.Errorf("ledger holds %q (%v)", got, err)
+	got, err = db.Query("SELECT COUNT(*) >= 4 AND MIN(id) = 1 AND MAX(id) = COUNT(*) FROM mailserver.schema_migrations")
+	if err != nil || got != "1\n" {
+		t.Errorf("the ledger has gaps: %q (%v)", got, err)
 	}
 	refused := map[string]string{
 		"a user twice":          "INSERT INTO users (email, password_hash, domain_id) VALUES ('alice@example.com', '', 1)",
