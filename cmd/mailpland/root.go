@@ -17,6 +17,7 @@ func verbs() []*cobra.Command {
 		newBackupCmd(),
 		newRestoreCmd(),
 		newDrillCmd(),
+		newAccountsCmd(),
 	}
 }
 

@@ -17,7 +17,7 @@ func backupRules() []Rule {
 			Why: "what is left out is found missing at the restore", find: backupClasses},
 		{ID: "lock-mode", Severity: Warning, Holes: "C-004", Title: "the lock binds everyone",
 			Why: "under GOVERNANCE whoever has the owner's key can delete the copies", find: lockMode},
-		{ID: "lock-expiry", Severity: Error, Holes: "S-12", Title: "the lifecycle ends after the lock",
+		{ID: "lock-expiry", Severity: Error, Holes: "S-12", Title: "the lifecycle ends at least 8 days after the lock",
 			Why: "an expiry within the lock hides copies that one still needs", find: lockExpiry},
 		{ID: "lock-weekly", Severity: Warning, Holes: "C-053", Title: "the lock covers the weekly copies",
 			Why: "the older weekly copies could be deleted while one counts on them", find: lockWeekly},
@@ -71,10 +71,11 @@ func lockMode(c *checker) {
 }
 
 func lockExpiry(c *checker) {
-	if o := c.site.Backup.Offsite; o != nil && o.S3.ExpireDays <= o.S3.Lock.Days {
-		c.report("backup.offsite.s3.expireDays", "copies expire after %d days and are locked for %d", o.S3.ExpireDays, o.S3.Lock.Days).
+	// An object of a week stays locked until the week's last one may go.
+	if o := c.site.Backup.Offsite; o != nil && o.S3.ExpireDays < o.S3.Lock.Days+8 {
+		c.report("backup.offsite.s3.expireDays", "copies expire after %d days and are locked for %d and up to a week more", o.S3.ExpireDays, o.S3.Lock.Days).
 			or("backup.offsite.s3.lock.days").
-			fix("backup.offsite.s3.expireDays", fmt.Sprint(o.S3.Lock.Days+5))
+			fix("backup.offsite.s3.expireDays", fmt.Sprint(o.S3.Lock.Days+10))
 	}
 }
 

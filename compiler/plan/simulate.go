@@ -17,6 +17,7 @@ const (
 	EffectSigning    = "signing"    // which selector signs for each domain
 	effectMX         = "mx "
 	effectBox        = "box "
+	effectUnbox      = "unbox "
 	effectKey        = "key "
 )
 
@@ -25,6 +26,9 @@ func EffectMX(domain string) string { return effectMX + domain }
 
 // EffectBox is that an address has a mailbox that takes mail.
 func EffectBox(address string) string { return effectBox + address }
+
+// EffectUnbox is that an address has a mailbox that takes no mail.
+func EffectUnbox(address string) string { return effectUnbox + address }
 
 // EffectKey is that a DKIM key is in DNS, by the name of its record.
 func EffectKey(name string) string { return effectKey + name }
@@ -49,8 +53,8 @@ func (p Plan) Check(before, after model.Accounts, live, desired []Object) error 
 // world is the mail system in the middle of an apply: each part is in its old or its new state.
 type world struct {
 	new        routing
-	recipients routing
-	routes     routing
+	recipients *routing // nil when not watched
+	routes     *routing // nil when not watched
 	boxes      map[string]bool // nil when not watched
 	mx         map[string]bool
 	keys       map[string]bool   // nil when not watched
@@ -105,7 +109,7 @@ func newWorld(before, after model.Accounts) *world {
 	w := &world{boxes: map[string]bool{}, mx: map[string]bool{}, keys: map[string]bool{},
 		new: newRouting(after), signed: before.Signing(), signing: before.Signing(), next: after.Signing()}
 	old := newRouting(before)
-	w.recipients, w.routes = old, old
+	w.recipients, w.routes = &old, &old
 	for address, to := range old.to {
 		if len(to) == 1 && to[0] == address {
 			w.boxes[address] = true
@@ -140,7 +144,10 @@ func (w *world) observe(live, desired []Object) {
 		w.boxes = nil
 	}
 	if !watched[EffectRecipients] {
-		w.recipients = w.new
+		w.recipients = nil
+	}
+	if !watched[EffectRoutes] {
+		w.routes = nil
 	}
 	if !watched[strings.TrimSpace(effectKey)] {
 		w.keys = nil
@@ -151,9 +158,9 @@ func (w *world) apply(effect string, verb Verb) {
 	w.recheck = true
 	switch {
 	case effect == EffectRecipients:
-		w.recipients = w.new
+		w.recipients = &w.new
 	case effect == EffectRoutes:
-		w.routes = w.new
+		w.routes = &w.new
 	case effect == EffectSigning:
 		w.signing = w.next
 	case strings.HasPrefix(effect, effectMX):
@@ -161,6 +168,10 @@ func (w *world) apply(effect string, verb Verb) {
 	case strings.HasPrefix(effect, effectBox):
 		if w.boxes != nil {
 			w.boxes[effect[len(effectBox):]] = verb != Delete
+		}
+	case strings.HasPrefix(effect, effectUnbox):
+		if w.boxes != nil {
+			w.boxes[effect[len(effectUnbox):]] = false
 		}
 	case strings.HasPrefix(effect, effectKey):
 		if w.keys != nil {
@@ -202,8 +213,11 @@ func (w *world) bounces(address string) string {
 		return "its domain has no MX"
 	}
 	ask := strings.Replace(address, "*@", "mailplan-no-such-user@", 1)
-	if !w.recipients.resolve(ask, 0, map[string]bool{}) {
+	if w.recipients != nil && !w.recipients.resolve(ask, 0, map[string]bool{}) {
 		return "the Worker refuses it"
+	}
+	if w.routes == nil {
+		return ""
 	}
 	boxes := map[string]bool{}
 	if !w.routes.resolve(ask, 0, boxes) {

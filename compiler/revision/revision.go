@@ -29,7 +29,7 @@ func Open(dir, name string) (fs.FS, string, error) {
 	}
 	hash, err := repo.ResolveRevision(plumbing.Revision(name))
 	if err != nil {
-		return nil, "", fmt.Errorf("Git knows no revision %s: %w", name, err)
+		return nil, "", fmt.Errorf("git knows no revision %s: %w", name, err)
 	}
 	commit, err := repo.CommitObject(*hash)
 	if err != nil {

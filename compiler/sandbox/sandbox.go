@@ -16,6 +16,7 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
+	people "github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/dns"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
@@ -59,9 +60,14 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	h := &host.Host{Prefix: filepath.Join(dir, "host"), Root: s.Host.Root, Owners: owners, Secrets: keys.value}
 	records := &dns.Plane{Site: s, Edge: account, PublicKey: keys.publicKey, TunnelID: tunnelID}
 	return &Sandbox{
-		Dir:     dir,
-		Host:    h,
-		Planes:  []apply.Plane{records, &host.Plane{Host: h, Tree: tree, Directories: nil}},
+		Dir:  dir,
+		Host: h,
+		Planes: []apply.Plane{
+			records,
+			&host.Plane{Host: h, Tree: tree, Directories: nil},
+			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
+				Key: []byte(keys.values[model.SecretAccountsDB])},
+		},
 		Journal: apply.Open(filepath.Join(dir, "journal.jsonl")),
 	}, nil
 }

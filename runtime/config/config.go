@@ -15,9 +15,10 @@ import (
 // Config is the whole configuration file of mailpland. A section that is left out is a part of the
 // daemon that does not run.
 type Config struct {
-	Ingest *Ingest `json:"ingest,omitempty"` // inbound mail over HTTP
-	Backup *Backup `json:"backup,omitempty"` // copies of everything, and their restores
-	Health *Health `json:"health,omitempty"` // where /health, /ready and /metrics are answered
+	Ingest   *Ingest   `json:"ingest,omitempty"`   // inbound mail over HTTP
+	Backup   *Backup   `json:"backup,omitempty"`   // copies of everything, and their restores
+	Accounts *Accounts `json:"accounts,omitempty"` // the account database
+	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
 }
 
 // Health says where the operator's endpoints listen. Without it they share the ingest listener.
@@ -35,6 +36,9 @@ func (c *Config) sections() map[string]section {
 	}
 	if c.Backup != nil {
 		all["backup"] = c.Backup
+	}
+	if c.Accounts != nil {
+		all["accounts"] = c.Accounts
 	}
 	if c.Health != nil {
 		all["health"] = c.Health

@@ -5,7 +5,9 @@ package declared
 
 import (
 	"context"
+	"slices"
 
+	"github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/dns"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/model"
@@ -25,5 +27,10 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 	}
 	h := &host.Host{Root: s.Host.Root, Secrets: func(name string) (string, error) { return model.SecretMark(name), nil }}
 	files, err := h.Desired(tree, nil)
-	return append(objects, files...), err
+	if err != nil {
+		return nil, err
+	}
+	rows := &accounts.Plane{Site: s, Secrets: func(name string) (string, error) { return name, nil }}
+	people, err := rows.Desired(ctx)
+	return slices.Concat(objects, files, people), err
 }

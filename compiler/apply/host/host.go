@@ -209,7 +209,7 @@ func size(n int) string {
 	return fmt.Sprintf("%.1f KiB", float64(n)/1024)
 }
 
-// Accounts reads the accounts file of the last apply; none is there before the first.
+// Read is the content of a file of the tree as it lies on the host; nil when there is none.
 func (h *Host) Read(rel string) ([]byte, error) {
 	content, err := os.ReadFile(h.local(h.target(rel)))
 	if errors.Is(err, fs.ErrNotExist) {

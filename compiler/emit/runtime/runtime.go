@@ -24,6 +24,8 @@ const (
 func Files(s *model.Site) ([]model.File, error) {
 	daemon, err := encode("mailpland.json", "edge.ingest", &config.Config{
 		Ingest: ingest(s),
+		Accounts: &config.Accounts{Address: "mariadb:3306", User: "usermgmt", Database: "mailserver",
+			PasswordFile: "/run/secrets/" + model.SecretAccountsDB},
 		Health: &config.Health{Listen: fmt.Sprintf(":%d", s.Monitoring.Metrics.Port)},
 	})
 	if err != nil {

@@ -88,3 +88,10 @@ ALTER TABLE users
 ALTER TABLE aliases
     ADD CONSTRAINT IF NOT EXISTS aliases_source_lower CHECK (source = LOWER(source));
 INSERT IGNORE INTO schema_migrations (id, name) VALUES (4, 'keys and checks');
+
+-- 5: of a password that Git sets, which one it is (password_git, a keyed fingerprint) and the digest of the hash that was
+-- written for it, so that a change by somebody else shows. Both are NULL where the owner sets the password.
+ALTER TABLE users
+    ADD COLUMN IF NOT EXISTS password_git VARCHAR(64) NULL,
+    ADD COLUMN IF NOT EXISTS password_written CHAR(64) NULL;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (5, 'passwords that Git sets');

@@ -1,0 +1,200 @@
+// Package accounts is the plane of the account database: it says which rows a site wants and which live, as objects of a
+// plan, and sends changes as one transaction. It reaches the database through the runtime on the host (Store), since
+// MariaDB is published nowhere. A user or domain that is no longer declared is retired, never deleted; what was
+// retired and is not declared is left alone.
+package accounts
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/runtime/accounts"
+)
+
+// Kinds of objects.
+const (
+	KindDomain = "domain"
+	KindUser   = "user"
+	KindAlias  = "alias"
+)
+
+// Store is the runtime on the host.
+type Store interface {
+	Read(ctx context.Context) (accounts.Rows, error)
+	// Apply carries out all changes or none; a row that is not what a change was planned from is an error.
+	Apply(ctx context.Context, changes []accounts.Change) error
+}
+
+// Plane is the accounts of one site. Secrets gives passwords that Git sets; Key makes their fingerprints.
+type Plane struct {
+	Site    *model.Site
+	Store   Store
+	Secrets func(name string) (string, error)
+	Key     []byte
+}
+
+// Name is the plane's.
+func (p *Plane) Name() plan.Plane { return plan.Accounts }
+
+// Kinds are the plane's.
+func (p *Plane) Kinds() []string { return []string{KindDomain, KindUser, KindAlias} }
+
+// Desired lists the wanted rows.
+func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
+	var objects []plan.Object
+	for _, d := range p.Site.Domains {
+		row := accounts.Domain{Name: d.Name, State: string(d.State), Subaddress: d.Subaddress}
+		objects = append(objects, p.object(accounts.Row{Domain: &row}, d.Path()))
+		for _, u := range d.Users {
+			row, err := p.user(u)
+			if err != nil {
+				return nil, err
+			}
+			objects = append(objects, p.object(accounts.Row{User: &row}, u.Path(d)))
+		}
+		objects = append(objects, p.aliases(d)...)
+	}
+	return objects, nil
+}
+
+func (p *Plane) user(u model.User) (accounts.User, error) {
+	row := accounts.User{Address: u.Address(), Name: u.Name, QuotaMB: u.QuotaMB, State: string(u.State), Since: u.Since, Role: u.Role, SendAs: u.SendAs}
+	if u.Password.Self() || !u.SignsIn() {
+		return row, nil
+	}
+	password, err := p.Secrets(u.Password.Secret)
+	if err != nil {
+		return row, fmt.Errorf("password of %s: %w", u.Address(), err)
+	}
+	row.Password = p.fingerprint(password)
+	return row, nil
+}
+
+// fingerprint tells one password from another without telling any.
+func (p *Plane) fingerprint(password string) string {
+	mac := hmac.New(sha256.New, p.Key)
+	mac.Write([]byte("mailplan account password\x00" + password))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func (p *Plane) aliases(d model.Domain) []plan.Object {
+	var objects []plan.Object
+	add := func(source, destination, from string) {
+		objects = append(objects, p.object(accounts.Row{Alias: &accounts.Alias{Source: source, Destination: destination}}, from))
+	}
+	for _, a := range d.Aliases {
+		seen := map[string]bool{}
+		for _, target := range a.Targets {
+			if !seen[target] {
+				add(a.Address(), target, d.Path()+".aliases."+model.Label(a.Localpart))
+			}
+			seen[target] = true
+		}
+	}
+	if d.CatchAll != "" {
+		add("@"+d.Name, d.CatchAll, d.Path()+".catchAll")
+	}
+	return objects
+}
+
+// Live lists the rows that there are. Those that were retired and are not declared are not ours to touch.
+func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
+	rows, err := p.Store.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	declared := p.declared()
+	var objects []plan.Object
+	add := func(r accounts.Row, state string) {
+		o := p.object(r, "")
+		o.Foreign = state != string(model.Active) && state != string(model.Disabled) && !declared[r.Key()]
+		objects = append(objects, o)
+	}
+	for i := range rows.Domains {
+		add(accounts.Row{Domain: &rows.Domains[i]}, rows.Domains[i].State)
+	}
+	for i := range rows.Users {
+		u := &rows.Users[i]
+		add(accounts.Row{User: u}, u.State)
+	}
+	for i := range rows.Aliases {
+		add(accounts.Row{Alias: &rows.Aliases[i]}, string(model.Active))
+	}
+	return objects, nil
+}
+
+func (p *Plane) declared() map[string]bool {
+	keys := map[string]bool{}
+	for _, d := range p.Site.Domains {
+		keys["domain "+d.Name] = true
+		for _, u := range d.Users {
+			keys["user "+u.Address()] = true
+		}
+	}
+	return keys
+}
+
+// Apply sends the changes as one transaction.
+func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	var rows []accounts.Change
+	for _, c := range changes {
+		row, err := p.change(c)
+		if err != nil {
+			return err
+		}
+		if row.Old != nil && row.New != nil && row.Old.Key() != row.New.Key() { // an alias to another target is another row
+			rows = append(rows, accounts.Change{Old: row.Old}, accounts.Change{New: row.New})
+			continue
+		}
+		rows = append(rows, row)
+	}
+	return p.Store.Apply(ctx, rows)
+}
+
+func (p *Plane) change(c plan.Change) (accounts.Change, error) {
+	var out accounts.Change
+	for _, part := range []struct {
+		data json.RawMessage
+		row  **accounts.Row
+	}{{c.Old, &out.Old}, {c.New, &out.New}} {
+		if part.data == nil {
+			continue
+		}
+		var r accounts.Row
+		if err := json.Unmarshal(part.data, &r); err != nil {
+			return out, fmt.Errorf("change of %s: %w", c.ID, err)
+		}
+		*part.row = &r
+	}
+	if out.New == nil || out.New.User == nil || out.New.User.Password == "" {
+		return out, nil
+	}
+	if out.Old != nil && out.Old.User != nil && out.Old.User.Password == out.New.User.Password {
+		return out, nil
+	}
+	hash, err := p.hash(out.New.User.Address)
+	out.Hash = hash
+	return out, err
+}
+
+// hash makes the new hash of a password that Git sets.
+func (p *Plane) hash(address string) (string, error) {
+	for _, d := range p.Site.Domains {
+		for _, u := range d.Users {
+			if u.Address() == address {
+				password, err := p.Secrets(u.Password.Secret)
+				if err != nil {
+					return "", fmt.Errorf("password of %s: %w", address, err)
+				}
+				return argon2id(password)
+			}
+		}
+	}
+	return "", fmt.Errorf("password of %s: the site has no such user", address)
+}
