@@ -76,6 +76,7 @@ func (d *delivery) run(ctx context.Context, src io.Reader) result {
 			return d.failed(err)
 		}
 		d.key.Head = m.keyer.Head
+		defer l.Claim(d.key.Head, d.mailboxes())()
 	}
 	d.refuseLoops(m)
 	streamed, err := d.canStream(m)
@@ -190,7 +191,6 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 	d.size = m.size
 	if d.server.ledger != nil {
 		d.key.Content, d.small = m.keyer.Content(), isSmall(m, d.server.conf.Trace.By)
-		defer d.server.ledger.Claim(d.key, d.mailboxes())()
 		if err := d.recall(); err != nil {
 			return err
 		}
@@ -350,9 +350,17 @@ func fromOutside(f message.Field) bool {
 // send writes the message. An error of send is the request's; everything else settles targets.
 func (d *delivery) transact(ctx context.Context, g group, size int64, send func(*lmtp.Transaction) error) error {
 	env := lmtp.Envelope{From: d.from, Size: size}
+	boxes := make([]string, 0, len(g.at))
 	for _, i := range g.at {
 		env.To = append(env.To, d.targets[i].Address)
+		boxes = append(boxes, d.targets[i].Mailbox)
 	}
+	release, ok := d.server.busy.lock(ctx, boxes)
+	if !ok {
+		d.settleAll(g.at, deferred("4.3.2", "mailbox is busy"))
+		return nil
+	}
+	defer release()
 	t, err := d.server.lmtp.Begin(ctx, env)
 	if err != nil {
 		d.storeDown(g, err)
@@ -375,9 +383,6 @@ func (d *delivery) transact(ctx context.Context, g group, size int64, send func(
 		}
 		d.conclude(g, results, err)
 		return nil
-	}
-	if len(g.at) > 0 && d.targets[g.at[0]].done {
-		return nil // send has found out that it is not to be delivered
 	}
 	results, err = t.Commit()
 	d.conclude(g, results, err)
@@ -403,8 +408,6 @@ func (d *delivery) stream(ctx context.Context, m *mail, src io.Reader) error {
 	if d.size >= 0 {
 		size = d.size - int64(m.length) + int64(len(header))
 	}
-	release := func() {}
-	defer func() { release() }()
 	return d.transact(ctx, g, size, func(t *lmtp.Transaction) error {
 		if _, err := t.Write(header); err != nil {
 			return err
@@ -412,8 +415,7 @@ func (d *delivery) stream(ctx context.Context, m *mail, src io.Reader) error {
 		if _, err := t.Write(m.first[m.length:]); err != nil {
 			return err
 		}
-		keyed := keyedReader{src, m}
-		if _, err := t.ReadFrom(&keyed); err != nil {
+		if _, err := t.ReadFrom(&keyedReader{src, m}); err != nil {
 			return err
 		}
 		d.size = m.size
@@ -421,26 +423,8 @@ func (d *delivery) stream(ctx context.Context, m *mail, src io.Reader) error {
 			return nil
 		}
 		d.key.Content = m.keyer.Content()
-		release = d.server.ledger.Claim(d.key, d.mailboxes())
-		return d.beginStreamed(g)
+		return d.begin(g)
 	})
-}
-
-// beginStreamed looks once more whether the same message came by another request meanwhile; then that
-// one counts, and what it has not delivered is to be tried again.
-func (d *delivery) beginStreamed(g group) error {
-	if err := d.recall(); err != nil {
-		return fmt.Errorf("%w: %w", errLedger, err)
-	}
-	raced := false
-	for i := range d.targets {
-		raced = raced || d.targets[i].done || d.targets[i].doubt != nil
-	}
-	if raced {
-		d.settleAll(d.open(), deferred("4.3.0", "the same message is being delivered"))
-		return nil
-	}
-	return d.begin(g)
 }
 
 var errLedger = errors.New("ledger does not take the delivery")

@@ -48,6 +48,7 @@ type Server struct {
 	srs     *srs.Rewriter    // nil: reverse paths stay
 	ledger  *ledger.Ledger   // nil: nothing is remembered
 	spill   spill
+	busy    mailboxes
 	slots   chan struct{}
 	metrics *metrics
 }

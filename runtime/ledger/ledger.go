@@ -143,9 +143,10 @@ func (l *Ledger) Close() error {
 	return l.failed
 }
 
-// Claim waits until nobody else works on this message for any of the mailboxes, and keeps others out
-// until release is called.
-func (l *Ledger) Claim(k Key, mailboxes []string) (release func()) {
+// Claim waits until nobody else works on a message with this head for any of the mailboxes, and keeps
+// others out until release is called.
+func (l *Ledger) Claim(head [16]byte, mailboxes []string) (release func()) {
+	k := Key{Head: head}
 	mine := make(chan struct{})
 	l.mu.Lock()
 	for {

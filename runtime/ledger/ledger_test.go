@@ -122,7 +122,7 @@ func TestClaimsExclude(t *testing.T) {
 			if n%2 == 0 {
 				mailboxes = []string{"b@x"}
 			}
-			release := l.Claim(key(1), mailboxes)
+			release := l.Claim(key(1).Head, mailboxes)
 			defer release()
 			mu.Lock()
 			inside++

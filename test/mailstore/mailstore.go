@@ -54,6 +54,7 @@ mail_uid = {{.UID}}
 mail_gid = {{.GID}}
 recipient_delimiter = +
 auth_username_format = %Lu
+lmtp_user_concurrency_limit = 1
 default_process_limit = 60
 {{if not .Root}}
 default_internal_user = {{.User}}
@@ -198,6 +199,25 @@ func Wait(t testing.TB, address string) {
 			t.Fatalf("nothing listens on %s: %v", address, err)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Stop has Dovecot finish what it is doing and end, as the stop of a container does.
+func (d *Dovecot) Stop(t testing.TB) {
+	t.Helper()
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	d.cmd.Wait()
+	waitGone(-d.cmd.Process.Pid)
+	d.cmd = nil
+}
+
+// waitGone waits until no process of a group is left.
+func waitGone(group int) {
+	for range 500 {
+		if syscall.Kill(group, 0) != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
