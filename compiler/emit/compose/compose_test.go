@@ -2,6 +2,7 @@ package compose_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"slices"
 	"strings"
@@ -257,4 +258,29 @@ func TestReasons(t *testing.T) {
 	emittest.Holds(t, files, "docker-compose.yml", "    # The image's login programs carry this capability", "  # LMTP has no sign-in")
 	emittest.Holds(t, files, "config/journald/mailserver.conf", "MaxRetentionSec=7day")
 	emittest.Holds(t, files, "mailserver-api/Dockerfile", "FROM scratch", "USER 65532")
+}
+
+// TestTailnetContainer holds that the tailnet's container hands on the declared mail ports and nothing else.
+func TestTailnetContainer(t *testing.T) {
+	s := full()
+	s.Containers.Postfix.Submission = 0
+	text := emittest.Text(t, emittest.Emit(t, compose.Files, s), "config/tailscale/serve.json")
+	var got struct {
+		TCP map[string]struct {
+			TCPForward    string
+			ProxyProtocol int
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[string]string{"993": "10.203.8.14:10993", "995": "10.203.8.14:10995", "465": "10.203.8.15:10465"} {
+		if f := got.TCP[port]; f.TCPForward != want || f.ProxyProtocol != 2 {
+			t.Errorf("port %s leads to %+v, want %s", port, f, want)
+		}
+		delete(got.TCP, port)
+	}
+	if len(got.TCP) > 0 {
+		t.Errorf("also handed on: %v", got.TCP)
+	}
 }

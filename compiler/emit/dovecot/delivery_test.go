@@ -45,7 +45,7 @@ INSERT INTO users (email, password_hash, domain_id, quota_mb, is_active, state) 
 	('gone@example.com', '$password', 1, 1, 0, 'retired'), ('new@example.com', '', 1, 1, 1, 'active'), ('full@example.com', '$password', 1, 1, 1, 'active');
 INSERT INTO aliases (source, destination, domain_id) VALUES ('sales@example.com', 'alice@example.com', 1);
 END
-dovecot >/tmp/log 2>&1
+dovecot -F >/tmp/log 2>&1 &
 sleep 0.5
 MAILPLAN_INSIDE=1 /client -test.run '^TestDelivery$' -test.v && exit 0
 cat /tmp/log
@@ -65,6 +65,7 @@ func TestDelivery(t *testing.T) {
 	}
 	s := site("dovecot/dovecot:2.3.21")
 	s.Host.Subnet = "127.16.0.0/20" // so that the containers' addresses exist
+	s.Tailnet.Mode = "container"
 	secret := func(string) string { return "pw" }
 	r := daemon.NewHostRoot(t)
 	r.User("vmail", 1000)
@@ -125,6 +126,7 @@ func inside(t *testing.T) {
 	}
 	signIns(t)
 	junk(t)
+	tailnet(t)
 	shut(t)
 }
 
@@ -237,6 +239,27 @@ func junk(t *testing.T) {
 	learned, err := os.ReadFile("/tmp/learned")
 	if want := "spam alice@example.com\nham alice@example.com\n"; err != nil || string(learned) != want {
 		t.Errorf("learned %q (%v), want %q", learned, err, want)
+	}
+}
+
+// tailnet holds that the tailnet's container, and nobody else, may say who the client is.
+func tailnet(t *testing.T) {
+	for from, want := range map[string]bool{"127.16.8.21": true, "127.16.8.16": false} {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		conn, err := d.Dial("tcp", "127.16.8.14:10993")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Version 2 of the PROXY protocol: TCP over IPv4 from 100.64.0.9, port 4660, to 100.64.0.10, port 993.
+		fmt.Fprint(conn, "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x64\x40\x00\x09\x64\x40\x00\x0a\x12\x34\x03\xe1")
+		c := imapclient.New(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), nil) // made for this test
+		if err := c.Login("alice@example.com", "right").Wait(); (err == nil) != want {
+			t.Errorf("by the PROXY protocol from %s: %v", from, err)
+		}
+		conn.Close()
+	}
+	if log, err := os.ReadFile("/tmp/log"); err != nil || !strings.Contains(string(log), "rip=100.64.0.9") {
+		t.Errorf("the log does not name the client (%v)", err)
 	}
 }
 

@@ -62,6 +62,7 @@ func TestSubmission(t *testing.T) {
 	}
 	s := emittest.Site()
 	s.Host.Subnet = "127.16.0.0/20" // so that the containers' addresses exist
+	s.Tailnet.Mode = "container"
 	r := daemon.NewTrixieRoot(t)
 	r.Mount(emittest.Layout(t, emittest.Emit(t, postfix.Files, s), "config/postfix", nil), "/etc/mailplan/postfix")
 	r.Mount(compressed(t), "/client.gz")
@@ -124,6 +125,7 @@ func inside(t *testing.T) {
 	plain(t)
 	stripped(t, alice)
 	doors(t)
+	tailnet(t)
 }
 
 // try goes as far as RCPT and returns the code of the first refusal, or of the last reply.
@@ -244,6 +246,27 @@ func doors(t *testing.T) {
 			t.Errorf("forwarding from %s: reply %d, want %d", from, got, want)
 		}
 		conn.Close()
+	}
+}
+
+// tailnet holds that the tailnet's container is believed about who the client is.
+func tailnet(t *testing.T) {
+	conn, err := net.Dial("tcp", "127.16.8.15:10465")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Version 2 of the PROXY protocol: TCP over IPv4 from 100.64.0.9, port 4660, to 100.64.0.10, port 465.
+	fmt.Fprint(conn, "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x64\x40\x00\x09\x64\x40\x00\x0a\x12\x34\x01\xd1")
+	c, err := smtp.NewClient(tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), "127.0.0.1") // made for this test
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Auth(smtp.PlainAuth("", "alice@example.com", "right", "127.0.0.1")); err != nil {
+		t.Error(err)
+	}
+	if log, err := os.ReadFile("/tmp/log"); err != nil || !strings.Contains(string(log), "[100.64.0.9]") {
+		t.Errorf("the log does not name the client (%v)", err)
 	}
 }
 
