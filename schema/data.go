@@ -10,8 +10,8 @@ import (
 )
 
 // data reads the users of data files.
-func (l *loader) data(src *Source, shapes *shapes, layout *userLayout) error {
-	checker := newRowChecker(layout, shapes, l.schema)
+func (l *loader) data(src *Source, layout *userLayout) error {
+	checker := newRowChecker(layout, l.shapes, l.schema)
 	for _, name := range []string{"users.json", "users.yaml", "users.yml", "users.csv"} {
 		data, err := l.maybe(name)
 		if err != nil {

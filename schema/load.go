@@ -81,6 +81,7 @@ type loader struct {
 	files    []string // names in the site's folder that were read
 	problems Problems
 	schema   []*ast.File
+	shapes   *shapes // of the schema, once the files are read
 }
 
 // load goes the whole way; steps add to the problems, so that one run tells them all.
@@ -91,8 +92,8 @@ func (l *loader) load(dir string) (*Source, error) {
 	}
 	readable := len(l.problems) == 0
 	l.schema = definitions()
-	shapes := newShapes(l.schema)
-	layout, err := newUserLayout(shapes)
+	l.shapes = newShapes(l.schema)
+	layout, err := newUserLayout(l.shapes)
 	if err != nil {
 		return nil, err
 	}
@@ -100,12 +101,12 @@ func (l *loader) load(dir string) (*Source, error) {
 	for _, f := range files {
 		src.written[f.Filename] = true
 	}
-	if err := l.data(src, shapes, layout); err != nil {
+	if err := l.data(src, layout); err != nil {
 		return nil, err
 	}
 	if readable {
-		src.lift(layout, shapes, files)
-		l.guarded(func() { l.evaluate(src, shapes, files) })
+		src.lift(layout, l.shapes, files)
+		l.guarded(func() { l.evaluate(src, files) })
 	}
 	if err := l.problems.Err(); err != nil {
 		return nil, err
@@ -128,7 +129,7 @@ func (l *loader) guarded(evaluate func()) {
 }
 
 // evaluate unifies the site with the schema as cue vet does: by embedding it.
-func (l *loader) evaluate(src *Source, shapes *shapes, files []*ast.File) {
+func (l *loader) evaluate(src *Source, files []*ast.File) {
 	ctx := cuecontext.New()
 	bound, err := parser.ParseFile("schema/binding.cue", binding(files[0].PackageName()))
 	if err != nil {
@@ -145,7 +146,7 @@ func (l *loader) evaluate(src *Source, shapes *shapes, files []*ast.File) {
 		return
 	}
 	raw, _ := l.build(ctx, files)
-	p := presenter{src: src, shapes: shapes}
+	p := presenter{src: src, shapes: l.shapes}
 	l.problems = append(l.problems, p.present(raw, refused)...)
 }
 
@@ -234,8 +235,25 @@ func (l *loader) tell(err error) {
 				e = cause
 			}
 		}
-		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e)})
+		l.problems = append(l.problems, Problem{Pos: posOf(e.Position()), Message: messageOf(e), Hint: l.referenceHint(e)})
 	}
+}
+
+// referenceHint helps with a name that is nowhere in the package: what only the schema fills in can be
+// referred to once it stands in the author's files too.
+func (l *loader) referenceHint(e errors.Error) string {
+	format, args := e.Msg()
+	if format != "reference %q not found" || len(args) != 1 || l.shapes == nil {
+		return ""
+	}
+	name, known := fmt.Sprint(args[0]), l.shapes.of("#Site").only(kindStruct).fields.order
+	if slices.Contains(known, name) {
+		return "to refer to what the schema fills in, declare the name in this package: " + name + ": _"
+	}
+	if near := nearest(name, known); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return ""
 }
 
 // build compiles files to a value; its error is about syntax, imports and references, not about values.

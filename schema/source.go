@@ -9,7 +9,7 @@ import (
 	"cuelang.org/go/cue"
 )
 
-// Source is a loaded site.
+// Source is a loaded site. Pos builds its index as it goes, so one goroutine at a time may ask.
 type Source struct {
 	Dir   string    // as given to Load
 	Files []string  // names of the files that make up the site, below Dir
