@@ -1,0 +1,125 @@
+package secrets
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
+	"github.com/mailplan/mailplan/compiler/model"
+)
+
+// Store is the opened secrets file of a site. Its values are in memory only.
+type Store struct {
+	site *model.Site
+	path string
+	file *File
+	keys Keys
+}
+
+// Open reads and opens the secrets file in the site's folder; a missing file is an empty one.
+func Open(dir string, s *model.Site, env func(string) string) (*Store, error) {
+	st := &Store{site: s, path: filepath.Join(dir, s.Secrets.File)}
+	var err error
+	if st.keys, err = FindKeys(env); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(st.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		st.file, err = New()
+		return st, err
+	case err != nil:
+		return nil, fmt.Errorf("read the secrets: %w", err)
+	}
+	if st.file, err = Parse(data); err != nil {
+		return nil, fmt.Errorf("read the secrets %s: %w", st.path, err)
+	}
+	if len(st.keys.Identities) == 0 {
+		return nil, fmt.Errorf("open %s: you have no age key; looked at %s", st.path, strings.Join(st.keys.Looked, ", "))
+	}
+	if err := st.file.Unlock(st.keys.Identities); err != nil {
+		return nil, fmt.Errorf("open %s: %w", st.path, err)
+	}
+	return st, nil
+}
+
+// Path is the file's.
+func (s *Store) Path() string { return s.path }
+
+// Missing lists what the site needs and the file has not.
+func (s *Store) Missing() []model.Secret {
+	return slices.DeleteFunc(s.site.Inventory(), func(e model.Secret) bool {
+		_, ok := s.file.Value(e.Name)
+		return ok
+	})
+}
+
+// Complete names everything that is missing or that its user would not take, at once.
+func (s *Store) Complete() error {
+	var list []error
+	generator := NewGenerator(s.site)
+	for _, e := range s.site.Inventory() {
+		v, ok := s.file.Value(e.Name)
+		if !ok {
+			list = append(list, fmt.Errorf("  %s (%s)", e.Name, e.Purpose))
+		} else if err := generator.Check(e.Name, v); err != nil {
+			list = append(list, fmt.Errorf("  %w", err))
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	return fmt.Errorf("%s lacks what the site needs; mailplan secret generate makes what can be made, mailplan secret set the rest:\n%w",
+		s.path, errors.Join(list...))
+}
+
+// Value is what a plane asks for.
+func (s *Store) Value(name string) (string, error) {
+	v, ok := s.file.Value(name)
+	if !ok {
+		return "", fmt.Errorf("the secret %s, which %s does not have", name, s.path)
+	}
+	return v, nil
+}
+
+// PublicKey derives the p= value of a DKIM key.
+func (s *Store) PublicKey(name string) (string, error) {
+	private, err := s.Value(name)
+	if err != nil {
+		return "", err
+	}
+	_, p, err := dkimkey.Public([]byte(private))
+	return p, err
+}
+
+// Set changes a value in memory.
+func (s *Store) Set(name, value string) error {
+	if err := NewGenerator(s.site).Check(name, value); err != nil {
+		return err
+	}
+	return s.file.Set(name, value)
+}
+
+// Save writes the file for the declared recipients; where none is declared for those it has, and a new file for
+// whoever makes it.
+func (s *Store) Save(now time.Time) error {
+	recipients := s.site.Secrets.Recipients
+	if len(recipients) == 0 {
+		recipients = s.file.Recipients()
+	}
+	if len(recipients) == 0 {
+		recipients = s.keys.Recipients()
+	}
+	data, err := s.file.Marshal(recipients, now)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.path, err)
+	}
+	return host.WriteFile(s.path, data, 0o644, nil)
+}
