@@ -41,13 +41,16 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 	}
 	defer release()
 	r := Result{Started: x.Now().UTC()}
-	err = x.run(ctx, options, &r)
+	base, err := x.run(ctx, options, &r)
 	r.Finished = x.Now().UTC()
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return r, errors.Join(err, x.remember(func(rec *Record) {
+	err = errors.Join(err, x.remember(func(rec *Record) {
 		rec.LastRun = &r
+		if base != "" {
+			rec.Base, rec.BadPacks = base, nil
+		}
 		if err == nil {
 			rec.LastSuccess = &r
 		}
@@ -55,24 +58,26 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 			rec.LastFull = r.Started
 		}
 	}))
+	return r, errors.Join(err, x.dropOldBases())
 }
 
-func (x *Executor) run(ctx context.Context, options RunOptions, r *Result) error {
+// run returns the hash of the clear manifest the next run is to compare with, if there is a new one.
+func (x *Executor) run(ctx context.Context, options RunOptions, r *Result) (base string, err error) {
 	tip, err := x.store.Tip()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := x.clockGuard(tip.Head); err != nil {
-		return err
+		return "", err
 	}
 	record, err := x.Record()
 	if err != nil {
-		return err
+		return "", err
 	}
 	started := r.Started.In(x.zone)
 	b, err := x.store.Build(started.Format(time.DateOnly))
 	if err != nil {
-		return err
+		return "", err
 	}
 	snapshot := &making{x: x, options: options, building: b, result: r, record: record,
 		head: manifest.Head{Format: manifest.Format, Instance: x.config.Instance, Sequence: 1, Previous: tip.Hash,
@@ -81,7 +86,7 @@ func (x *Executor) run(ctx context.Context, options RunOptions, r *Result) error
 		snapshot.head.Sequence = tip.Head.Sequence + 1
 	}
 	if err := snapshot.make(ctx); err != nil {
-		return errors.Join(err, b.Discard())
+		return "", errors.Join(err, b.Discard())
 	}
 	return snapshot.publish()
 }
@@ -218,12 +223,15 @@ func (m *making) writeHead() error {
 	return m.building.WriteFile(local.HeadFile, file)
 }
 
-// publish makes the snapshot appear and prunes.
-func (m *making) publish() error {
+// publish makes the snapshot appear and prunes. It returns the hash of its clear manifest.
+func (m *making) publish() (base string, err error) {
 	x := m.x
-	clear := x.statePath("manifest.new")
-	if err := moveFile(m.packs.Manifest, clear); err != nil {
-		return err
+	hash, err := local.HashFile(m.packs.Manifest)
+	if err != nil {
+		return "", err
+	}
+	if err := moveFile(m.packs.Manifest, x.basePath(hash)); err != nil {
+		return "", err
 	}
 	missing := m.head.Complete()
 	name := m.head.Name
@@ -232,16 +240,13 @@ func (m *making) publish() error {
 	}
 	dir, err := m.building.Commit(local.Daily, name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	m.result.Snapshot = local.Daily + "/" + name
 	if err := x.store.Record(dir); err != nil || missing != nil {
-		return errors.Join(missing, err)
+		return "", errors.Join(missing, err)
 	}
-	if err := x.rebase(clear); err != nil {
-		return err
-	}
-	return m.retain(dir)
+	return hash, m.retain(dir)
 }
 
 // retain keeps the first snapshot of each ISO week as its weekly one, and prunes.
@@ -302,7 +307,7 @@ func seal(from, to string, recipients []age.Recipient) error {
 	if _, err := io.Copy(packed, in); err != nil {
 		return err
 	}
-	return errors.Join(packed.Close(), secret.Close(), out.Sync())
+	return errors.Join(packed.Close(), secret.Close())
 }
 
 // halfFull returns the packs of which the manifest at path uses at least half.

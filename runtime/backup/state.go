@@ -117,22 +117,16 @@ func (x *Executor) base(r Record) string {
 	return path
 }
 
-// rebase makes a manifest the one the next run compares with, and removes others.
-func (x *Executor) rebase(path string) error {
-	hash, err := local.HashFile(path)
+// dropOldBases removes the clear manifests no run will compare with.
+func (x *Executor) dropOldBases() error {
+	r, err := x.Record()
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(path, x.basePath(hash)); err != nil {
-		return err
-	}
-	if err := x.remember(func(r *Record) { r.Base, r.BadPacks = hash, nil }); err != nil {
-		return err
-	}
-	old, err := filepath.Glob(x.basePath("*"))
-	for _, one := range old {
-		if one != x.basePath(hash) {
-			err = errors.Join(err, os.Remove(one))
+	all, err := filepath.Glob(x.basePath("*"))
+	for _, path := range all {
+		if path != x.basePath(r.Base) {
+			err = errors.Join(err, os.Remove(path))
 		}
 	}
 	return err

@@ -56,6 +56,7 @@ type Collector struct {
 	stored   index // what this run stored, in entries
 	table    table
 	memory   *semaphore.Weighted
+	buffers  buffers
 	folder   string // of the file packed last
 }
 
@@ -130,7 +131,7 @@ func (c *Collector) Add(ctx context.Context, s Source) (manifest.Class, error) {
 	for range c.options.Workers {
 		group.Go(func() error {
 			for j := range todo {
-				j.read()
+				j.read(&c.buffers)
 			}
 			return nil
 		})
@@ -154,7 +155,10 @@ func (f fatal) Unwrap() error { return f.error }
 // find describes an entry of the walk and sends it on, by way of the readers if it has to be read.
 func (c *Collector) find(ctx context.Context, k *class, e walk.Entry, todo, ordered chan<- *job) error {
 	j := &job{found: e, class: k}
-	j.entry.Path = path.Join(k.source.Class, e.Path)
+	j.entry.Path = k.source.Class
+	if e.Path != "." {
+		j.entry.Path += "/" + e.Path
+	}
 	st, err := e.Lstat()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -223,6 +227,7 @@ func (c *Collector) takeAll(ctx context.Context, ordered <-chan *job) error {
 			return fatal{err}
 		}
 		c.memory.Release(j.held)
+		c.buffers.put(j.data)
 		files, sum = files+1, sum+j.entry.Size
 		if files == 256 || sum > 8<<20 {
 			c.options.Progress(files, sum)
@@ -409,5 +414,5 @@ func (c *Collector) join(r Result) error {
 	if _, err := io.Copy(file, c.entries); err != nil {
 		return err
 	}
-	return file.Sync()
+	return nil
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/bits"
 	"os"
+	"sync"
 
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
 	"github.com/mailplan/mailplan/runtime/backup/walk"
@@ -36,7 +38,7 @@ type job struct {
 func (j *job) cost() int64 { return min(j.entry.Size, wholeFile) + 1 }
 
 // read reads and hashes the file.
-func (j *job) read() {
+func (j *job) read(from *buffers) {
 	defer close(j.done)
 	file, err := j.found.Open()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -48,11 +50,11 @@ func (j *job) read() {
 		return
 	}
 	defer file.Close()
-	j.err = j.stable(file)
+	j.err = j.stable(file, from)
 }
 
 // stable reads until the file did not change meanwhile. A message never does.
-func (j *job) stable(file *os.File) error {
+func (j *job) stable(file *os.File, from *buffers) error {
 	const attempts = 5
 	for range attempts {
 		before, err := fstat(file)
@@ -60,7 +62,7 @@ func (j *job) stable(file *os.File) error {
 			return err
 		}
 		j.describe(before)
-		read, err := j.content(file)
+		read, err := j.content(file, from)
 		if err != nil {
 			return err
 		}
@@ -92,7 +94,7 @@ func describe(e *manifest.Entry, st unix.Stat_t) {
 }
 
 // content reads the file from its start, keeps it if it is small, and returns how much it read.
-func (j *job) content(file *os.File) (int64, error) {
+func (j *job) content(file *os.File, from *buffers) (int64, error) {
 	if j.entry.Size > wholeFile {
 		j.data = nil
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -104,7 +106,7 @@ func (j *job) content(file *os.File) (int64, error) {
 		return n, err
 	}
 	if int64(cap(j.data)) < j.entry.Size+1 {
-		j.data = make([]byte, j.entry.Size+1)
+		j.data = from.get(j.entry.Size + 1)
 	}
 	n, err := file.ReadAt(j.data[:j.entry.Size+1], 0) // one byte more shows a file which grew
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -119,4 +121,23 @@ func (j *job) content(file *os.File) (int64, error) {
 func unchanged(e, was *manifest.Entry) bool {
 	return was != nil && was.Kind == manifest.File && e.Size == was.Size && e.MTime == was.MTime &&
 		e.CTime == was.CTime && e.Inode == was.Inode
+}
+
+// buffers keeps the memory of files in use, by powers of two.
+type buffers struct{ pools [24]sync.Pool }
+
+func (b *buffers) get(n int64) []byte {
+	class := bits.Len64(uint64(n - 1))
+	if p, ok := b.pools[class].Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 1<<class)
+}
+
+func (b *buffers) put(p []byte) {
+	if cap(p) == 0 {
+		return
+	}
+	p = p[:cap(p)]
+	b.pools[bits.Len64(uint64(cap(p)-1))].Put(&p)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -76,7 +75,7 @@ func (g *group) read(dir string) error {
 	f.stamp, f.racy = l.stamp, l.racy
 	var below []string
 	for _, n := range l.names {
-		if g.walker.excluded(n.name) {
+		if !f.mail && g.walker.excluded(n.name) {
 			continue
 		}
 		f.names[f.key(n.name)] = n
@@ -174,12 +173,12 @@ func (g *group) emit(abs, rel string) error {
 			return err
 		}
 		if n.dir {
-			if err := g.emit(abs+"/"+n.name, path.Join(rel, n.name)); err != nil {
+			if err := g.emit(abs+"/"+n.name, below(rel, n.name)); err != nil {
 				return err
 			}
 			continue
 		}
-		e := Entry{Path: path.Join(rel, n.name), Link: n.link, abs: abs + "/" + n.name}
+		e := Entry{Path: below(rel, n.name), Link: n.link, abs: abs + "/" + n.name}
 		if f.mail && !n.link {
 			e.group = g
 		}

@@ -94,11 +94,19 @@ func (w *walker) child(abs, rel string, n name) error {
 	if w.excluded(n.name) {
 		return nil
 	}
-	abs, rel = abs+"/"+n.name, path.Join(rel, n.name)
+	abs, rel = abs+"/"+n.name, below(rel, n.name)
 	if n.dir {
 		return w.folder(abs, rel)
 	}
 	return w.visit(Entry{Path: rel, Link: n.link, abs: abs})
+}
+
+// below is the path of a name in the folder rel.
+func below(rel, name string) string {
+	if rel == "." {
+		return name
+	}
+	return rel + "/" + name
 }
 
 // isMaildir reports whether the folder holds cur and new.
