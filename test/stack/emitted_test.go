@@ -59,7 +59,7 @@ func TestEmittedStack(t *testing.T) {
 		return secretOf(name)
 	})
 	p.Program("mailpland", "../../cmd/mailpland")
-	p.Program("mailplan-learn", "../../cmd/mailpland")
+	p.Program("mailplan-learn", "../../cmd/mailplan-learn")
 	smarthost := stack.StartSmarthost(t, smarthostAddress+":587", site.Model.Relay.Host, p.Authority,
 		site.Model.Relay.Username, secretOf(site.Model.Relay.Password.Secret))
 	trusted := p.Trust()
@@ -80,7 +80,7 @@ func TestEmittedStack(t *testing.T) {
 		return stack.Client{Address: site.Model.Containers.Dovecot.Address, TLS: trusting(p, "imap.example.com"), User: user, Password: password}
 	}
 	run(t, journal, actors{
-		t: t, smarthost: smarthost, tunnel: tunnel, dkimRecord: record,
+		t: t, journal: journal, project: p, smarthost: smarthost, tunnel: tunnel, dkimRecord: record,
 		alice:    person("alice@example.com", passwordOf("alice@example.com")),
 		bob:      person("bob@example.com", bobs),
 		stranger: person("alice@example.com", "a guess"),
@@ -98,7 +98,7 @@ func run(t *testing.T, journal *stack.Journal, flows []flow) {
 				result = "FAILED"
 			}
 		})
-		fmt.Fprintf(&table, "%-55s %-6s %6.2fs\n", f.name, result, time.Since(start).Seconds())
+		fmt.Fprintf(&table, "%-60s %-6s %6.2fs\n", f.name, result, time.Since(start).Seconds())
 	}
 	fmt.Print("\n", table.String(), "\n")
 	if t.Failed() {
