@@ -1,6 +1,8 @@
 package backuptest
 
 import (
+	"encoding/base64"
+	"math/rand/v2"
 	"os"
 	"testing"
 )
@@ -16,4 +18,12 @@ func FlipByte(t testing.TB, path string) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Noise returns n printable characters which do not compress much, the same for each seed.
+func Noise(seed, n int) string {
+	data := make([]byte, n*3/4+1)
+	key := [32]byte{byte(seed), byte(seed >> 8)}
+	rand.NewChaCha8(key).Read(data)
+	return base64.StdEncoding.EncodeToString(data)[:n]
 }
