@@ -188,9 +188,9 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 	if err := m.finish(src, &d.server.spill); err != nil {
 		return err
 	}
-	d.size = m.size
+	d.size, d.small = m.size, isSmall(m, d.server.conf.Trace.By)
 	if d.server.ledger != nil {
-		d.key.Content, d.small = m.keyer.Content(), isSmall(m, d.server.conf.Trace.By)
+		d.key.Content = m.keyer.Content()
 		if err := d.recall(); err != nil {
 			return err
 		}
@@ -367,26 +367,37 @@ func (d *delivery) transact(ctx context.Context, g group, size int64, send func(
 		return nil
 	}
 	defer t.Abort()
-	if d.key.Content != [32]byte{} && !d.small {
-		if err := d.begin(g); err != nil {
-			return err
+	if !d.small {
+		if results, err := d.ask(ctx, t, g); err != nil || t.Accepted() == 0 {
+			if errors.Is(err, errLedger) {
+				return err
+			}
+			d.conclude(g, results, err)
+			return nil
 		}
-	}
-	results, err := t.Recipients(ctx)
-	if err != nil || t.Accepted() == 0 {
-		d.conclude(g, results, err)
-		return nil
 	}
 	if err := send(t); err != nil {
 		if fromSource(err) {
 			return err
 		}
-		d.conclude(g, results, err)
+		d.conclude(g, nil, err)
 		return nil
 	}
-	results, err = t.Commit()
+	results, err := t.Commit()
 	d.conclude(g, results, err)
 	return nil
+}
+
+// ask names the envelope to the mail store and, while that thinks, has the ledger say that the delivery
+// may happen, if the message's key is known already.
+func (d *delivery) ask(ctx context.Context, t *lmtp.Transaction, g group) ([]lmtp.Result, error) {
+	t.Announce() // its error shows again where the replies are missing
+	if d.key.Content != [32]byte{} {
+		if err := d.begin(g); err != nil {
+			return nil, err
+		}
+	}
+	return t.Recipients(ctx)
 }
 
 func fromSource(err error) bool {

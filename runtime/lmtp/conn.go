@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -87,6 +88,25 @@ func (c *conn) extensions() error {
 		}
 	}
 	return errReply
+}
+
+// alive looks whether the server has closed an idle connection, or said something unasked (421).
+func (c *conn) alive() bool {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var one [1]byte
+	var readErr error
+	err = raw.Read(func(fd uintptr) bool {
+		_, readErr = syscall.Read(int(fd), one[:])
+		return true
+	})
+	return err == nil && (readErr == syscall.EAGAIN || readErr == syscall.EWOULDBLOCK)
 }
 
 // refusedError is a reply that ends the talk before any recipient was named.

@@ -89,7 +89,7 @@ func pool(address string) *Pool {
 		Timeouts: Timeouts{Connect: second, Envelope: second, Block: second, Commit: second}}
 }
 
-// deliver is a whole transaction.
+// deliver is a whole transaction that asks for the recipients first; see deliverAtOnce.
 func deliver(p *Pool, from string, to []string, message string, size int64) ([]Result, error) {
 	t, err := p.Begin(context.Background(), Envelope{From: from, To: to, Size: size})
 	if err != nil {
@@ -110,11 +110,28 @@ func deliver(p *Pool, from string, to []string, message string, size int64) ([]R
 	return t.Commit()
 }
 
+// deliverAtOnce is a whole transaction that does not wait before the body.
+func deliverAtOnce(p *Pool, from string, to []string, message string, size int64) ([]Result, error) {
+	t, err := p.Begin(context.Background(), Envelope{From: from, To: to, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	defer t.Abort()
+	if _, err := t.ReadFrom(strings.NewReader(message)); err != nil {
+		return nil, err
+	}
+	return t.Commit()
+}
+
 func TestEveryRecipientHasItsResult(t *testing.T) {
 	s := &store{}
 	p := pool(serve(t, s))
-	for _, size := range []int64{-1, 5} {
-		results, err := deliver(p, "", []string{"a@x", "no@x", "full@x", "b@x"}, "hello", size)
+	for n, size := range []int64{-1, 5, -1, 5} {
+		do := deliver
+		if n > 1 {
+			do = deliverAtOnce
+		}
+		results, err := do(p, "", []string{"a@x", "no@x", "full@x", "b@x"}, "hello", size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,8 +143,12 @@ func TestEveryRecipientHasItsResult(t *testing.T) {
 			t.Errorf("size %d: -want +got\n%s", size, diff)
 		}
 	}
-	if len(s.messages) != 4 || s.sessions != 1 {
-		t.Errorf("%d messages over %d connections, want 4 over 1", len(s.messages), s.sessions)
+	if len(s.messages) != 8 || s.sessions != 1 {
+		t.Errorf("%d messages over %d connections, want 8 over 1", len(s.messages), s.sessions)
+	}
+	results, err := deliverAtOnce(p, "", []string{"no@x", "nobody@x"}, "hello", 5)
+	if err != nil || results[0].Reply.Code != 550 || results[1].Reply.Code != 550 || len(s.messages) != 8 {
+		t.Errorf("all refused: %v %v", results, err)
 	}
 }
 
@@ -149,9 +170,13 @@ func TestBodiesArriveWhole(t *testing.T) {
 		}
 		p := pool(address)
 		for _, n := range sizes() {
-			for _, announced := range []int64{-1, int64(n)} {
+			for i, announced := range []int64{-1, int64(n), -1, int64(n)} {
 				before := len(s.messages)
-				results, err := deliver(p, "s@x", []string{"a@x"}, text(n), announced)
+				do := deliver
+				if i > 1 {
+					do = deliverAtOnce
+				}
+				results, err := do(p, "s@x", []string{"a@x"}, text(n), announced)
 				if err != nil || results[0].Reply.Code != 250 {
 					t.Errorf("%s, %d bytes: %v %v", name, n, results, err)
 					continue
@@ -290,12 +315,14 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 				}
 			}
 		})
-		results, err := deliver(pool(address), "", []string{"a@x", "b@x"}, "hello", 5)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if done := results[0].Reply.Positive(); done != (name == "one of two") || results[0].InDoubt == done || !results[1].InDoubt {
-			t.Errorf("%s: %+v", name, results)
+		for _, do := range []func(*Pool, string, []string, string, int64) ([]Result, error){deliver, deliverAtOnce} {
+			results, err := do(pool(address), "", []string{"a@x", "b@x"}, "hello", 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done := results[0].Reply.Positive(); done != (name == "one of two") || results[0].InDoubt == done || !results[1].InDoubt {
+				t.Errorf("%s: %+v", name, results)
+			}
 		}
 	}
 }
@@ -305,7 +332,11 @@ func TestClosedIdleConnection(t *testing.T) {
 	store := mailstore.Start(t, "")
 	p := pool(store.LMTP)
 	for n := range 3 {
-		results, err := deliver(p, "", []string{"alice@example.com"}, "Subject: x\r\n\r\nhello\r\n", -1)
+		do := deliver
+		if n > 1 {
+			do = deliverAtOnce
+		}
+		results, err := do(p, "", []string{"alice@example.com"}, "Subject: x\r\n\r\nhello\r\n", -1)
 		if err != nil || !results[0].Reply.Positive() {
 			t.Fatalf("delivery %d: %+v %v", n, results, err)
 		}
@@ -342,9 +373,11 @@ func TestRefusedSender(t *testing.T) {
 			fmt.Fprint(c, reply)
 		}
 	})
-	_, err := deliver(pool(address), "", []string{"a@x"}, "hello", 5)
-	if said, ok := RefusedReply(err); !ok || said.Code != 451 || said.Enhanced != "4.3.0" {
-		t.Errorf("%v", err)
+	for _, do := range []func(*Pool, string, []string, string, int64) ([]Result, error){deliver, deliverAtOnce} {
+		_, err := do(pool(address), "", []string{"a@x"}, "hello", 5)
+		if said, ok := RefusedReply(err); !ok || said.Code != 451 || said.Enhanced != "4.3.0" {
+			t.Errorf("%v", err)
+		}
 	}
 }
 

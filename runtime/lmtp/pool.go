@@ -38,12 +38,13 @@ func (p *Pool) get(ctx context.Context) (*conn, error) {
 	for n := len(p.idle); n > 0; n = len(p.idle) {
 		c := p.idle[n-1]
 		p.idle = p.idle[:n-1]
-		if time.Since(c.idleSince) < p.IdleTimeout {
-			p.mu.Unlock()
+		p.mu.Unlock()
+		if time.Since(c.idleSince) < p.IdleTimeout && c.alive() {
 			c.reused = true
 			return c, nil
 		}
 		c.Close()
+		p.mu.Lock()
 	}
 	p.mu.Unlock()
 	return p.dial(ctx)
@@ -72,7 +73,7 @@ func (p *Pool) Close() {
 	p.idle = nil
 }
 
-// Ping asks whether the server answers: it takes or opens a connection and sends NOOP.
+// Ping asks whether the server answers: it opens a connection and says hello.
 func (p *Pool) Ping(ctx context.Context) error {
 	c, err := p.dial(ctx)
 	if err != nil {

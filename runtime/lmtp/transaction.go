@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -41,14 +42,18 @@ var blocks = sync.Pool{New: func() any { return new(block) }}
 var ErrSize = errors.New("message is not as long as announced")
 
 // Transaction is one message on its way. The order of calls is Recipients, then Write and ReadFrom as
-// often as needed, then Commit. Abort ends it at any point before Commit has returned; after Commit it
-// does nothing, so that it can be deferred.
+// often as needed, then Commit. Without Recipients a small message goes out in one write with its
+// envelope, and Commit reads all replies; that saves a round trip, and loses the certainty that a
+// connection which had idled is alive. Abort ends the transaction at any point before Commit has
+// returned; after Commit it does nothing, so that it can be deferred.
 type Transaction struct {
 	pool    *Pool
 	c       *conn
 	env     Envelope
 	results []Result
-	to      []int // results still without a final reply: indexes of accepted recipients
+	to      []int  // results still without a final reply: indexes of accepted recipients
+	head    []byte // the envelope's commands, while they have not been sent
+	asked   bool   // the envelope's replies have been read
 
 	block  *block
 	fill   int   // bytes waiting in block after the reserve
@@ -58,22 +63,18 @@ type Transaction struct {
 	stuff  stuffer
 }
 
-// Begin names the envelope to the server without waiting for its answer.
+// Begin prepares a transaction on an idle or new connection.
 func (p *Pool) Begin(ctx context.Context, env Envelope) (*Transaction, error) {
 	c, err := p.get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t := &Transaction{pool: p, c: c, env: env, results: make([]Result, len(env.To))}
-	if err := t.sendEnvelope(); err != nil && !c.reused {
-		t.Abort()
-		return nil, fmt.Errorf("send the envelope: %w", err)
-	}
+	t.head = t.envelope()
 	return t, nil
 }
 
-func (t *Transaction) sendEnvelope() error {
-	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Envelope))
+func (t *Transaction) envelope() []byte {
 	b := fmt.Appendf(make([]byte, 0, 512), "MAIL FROM:<%s>", t.env.From)
 	if t.c.eightBit {
 		b = append(b, " BODY=8BITMIME"...)
@@ -87,14 +88,24 @@ func (t *Transaction) sendEnvelope() error {
 			b = fmt.Appendf(b, "RCPT TO:<%s>\r\n", to)
 		}
 	}
-	_, err := t.c.Write(b)
+	return b
+}
+
+// Announce sends the envelope without waiting for what the server says to it.
+func (t *Transaction) Announce() error {
+	if t.head == nil {
+		return nil
+	}
+	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Envelope))
+	_, err := t.c.Write(t.head)
+	t.head = nil
 	return err
 }
 
 // Recipients waits for what the server says to each recipient, in the order of the envelope. A
 // connection that had idled and turns out to be closed is replaced by a new one, once.
 func (t *Transaction) Recipients(ctx context.Context) ([]Result, error) {
-	err := t.readEnvelope()
+	err := t.ask()
 	if err == nil || !t.c.reused || isRefused(err) {
 		return t.results, err
 	}
@@ -104,16 +115,21 @@ func (t *Transaction) Recipients(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	clear(t.results)
-	t.to = t.to[:0]
-	if err := t.sendEnvelope(); err != nil {
-		return nil, fmt.Errorf("send the envelope: %w", err)
+	t.to, t.head = t.to[:0], t.envelope()
+	return t.results, t.ask()
+}
+
+func (t *Transaction) ask() error {
+	if err := t.Announce(); err != nil {
+		return fmt.Errorf("send the envelope: %w", err)
 	}
-	return t.results, t.readEnvelope()
+	return t.readEnvelope()
 }
 
 func isRefused(err error) bool { _, ok := RefusedReply(err); return ok }
 
 func (t *Transaction) readEnvelope() error {
+	t.asked = true
 	mail, err := ReadReply(t.c.br)
 	if err != nil {
 		return fmt.Errorf("reply to MAIL: %w", err)
@@ -189,6 +205,11 @@ func (t *Transaction) makeRoom() error {
 	if t.fill < blockSize {
 		return nil
 	}
+	if !t.asked && !t.c.pipelining {
+		if err := t.ask(); err != nil {
+			return err
+		}
+	}
 	return t.flush(false)
 }
 
@@ -211,8 +232,19 @@ func (t *Transaction) flush(last bool) error {
 		end += copy(t.block[end:], endOfBody)
 	}
 	t.begun = true
-	_, err := t.c.Write(t.block[start:end])
 	t.fill = 0
+	return t.write(t.block[start:end])
+}
+
+// write sends b, after the envelope if that has not gone out.
+func (t *Transaction) write(b []byte) error {
+	if t.head == nil {
+		_, err := t.c.Write(b)
+		return err
+	}
+	both := net.Buffers{t.head, b}
+	t.head = nil
+	_, err := both.WriteTo(t.c.Conn)
 	return err
 }
 
@@ -228,12 +260,18 @@ func (t *Transaction) command(size int64) int {
 // envelope. An error means that nothing was delivered.
 func (t *Transaction) Commit() ([]Result, error) {
 	if err := t.finish(); err != nil {
-		if errors.Is(err, ErrSize) {
+		if errors.Is(err, ErrSize) || isRefused(err) {
 			return nil, err
 		}
 		return t.lost(err), nil
 	}
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Commit))
+	if err := t.readLateEnvelope(); err != nil || len(t.to) == 0 {
+		if isRefused(err) || err == nil {
+			return t.results, err
+		}
+		return t.lost(err), nil
+	}
 	for t.chunks > 0 {
 		r, err := ReadReply(t.c.br)
 		if err != nil {
@@ -256,7 +294,20 @@ func (t *Transaction) Commit() ([]Result, error) {
 	return t.results, nil
 }
 
+// readLateEnvelope reads the envelope's replies when they were not waited for before the body.
+func (t *Transaction) readLateEnvelope() error {
+	if t.asked {
+		return nil
+	}
+	return t.readEnvelope()
+}
+
 func (t *Transaction) finish() error {
+	if !t.asked && (!t.c.chunking || !t.c.pipelining) {
+		if err := t.ask(); err != nil {
+			return err
+		}
+	}
 	if !t.c.chunking {
 		return t.finishData()
 	}
@@ -267,6 +318,13 @@ func (t *Transaction) finish() error {
 }
 
 func (t *Transaction) lost(err error) []Result {
+	if len(t.to) == 0 { // the envelope's replies are among what is lost
+		for i := range t.results {
+			if t.results[i].Reply.Code == 0 || t.results[i].Reply.Positive() {
+				t.to = append(t.to, i)
+			}
+		}
+	}
 	for _, i := range t.to {
 		t.results[i] = Result{Err: fmt.Errorf("mail store left without a reply: %w", err), InDoubt: true}
 	}
@@ -303,8 +361,11 @@ func (t *Transaction) Abort() {
 }
 
 func (t *Transaction) reset() bool {
-	if t.c.br.Buffered() > 0 || !t.answered() {
+	if t.c.br.Buffered() > 0 || !t.answered() && t.head == nil {
 		return false
+	}
+	if t.head != nil { // the server has heard nothing
+		return true
 	}
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Connect))
 	if _, err := io.WriteString(t.c, "RSET\r\n"); err != nil {
