@@ -16,7 +16,7 @@ import (
 func (r *Restorer) scan(ctx context.Context, dir, quarantine string) error {
 	program := r.Config.Restore.ClamScan
 	if r.Options.NoScan || program == "" {
-		r.note("%s was not scanned for viruses", dir)
+		r.note("nothing was scanned for viruses below %s", filepath.Dir(quarantine))
 		return nil
 	}
 	found, err := ScanTree(ctx, program, dir)
