@@ -6,17 +6,17 @@ package sandbox
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
 	people "github.com/mailplan/mailplan/compiler/apply/accounts"
+	provider "github.com/mailplan/mailplan/compiler/apply/cloudflare"
 	"github.com/mailplan/mailplan/compiler/apply/dns"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
@@ -58,16 +58,19 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		return nil, err
 	}
 	h := &host.Host{Prefix: filepath.Join(dir, "host"), Root: s.Host.Root, Owners: owners, Secrets: keys.value}
-	records := &dns.Plane{Site: s, Edge: account, PublicKey: keys.publicKey, TunnelID: tunnelID}
+	routes := plan.Object{Plane: plan.Host, Kind: host.KindFile, ID: path.Join(s.Host.Root, "config/runtime/routes.json")}
+	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, routes.Ref())
+	if err != nil {
+		return nil, err
+	}
 	return &Sandbox{
 		Dir:  dir,
 		Host: h,
-		Planes: []apply.Plane{
-			records,
+		Planes: append(front,
 			&host.Plane{Host: h, Tree: tree, Directories: nil},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
 				Key: []byte(keys.values[model.SecretAccountsDB])},
-		},
+		),
 		Journal: apply.Open(filepath.Join(dir, "journal.jsonl")),
 	}, nil
 }
@@ -104,13 +107,6 @@ func openAccount(dir string, s *model.Site) (*edge.Edge, error) {
 		}
 	}
 	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: cloudflare.BaseURL, HTTPClient: server.Client()}), nil
-}
-
-// tunnelID makes up what Cloudflare would give the tunnel.
-func tunnelID(_ context.Context, name string) (string, error) {
-	h := sha256.Sum256([]byte("sandbox tunnel " + name))
-	x := hex.EncodeToString(h[:16])
-	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:], nil
 }
 
 // Plan compares the sandbox with the site.

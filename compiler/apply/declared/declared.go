@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply/accounts"
-	"github.com/mailplan/mailplan/compiler/apply/dns"
+	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
@@ -16,16 +16,13 @@ import (
 
 // Objects are the wanted ones, ordered by plane.
 func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object, error) {
-	records := &dns.Plane{
-		Site:      s,
-		TunnelID:  func(context.Context, string) (string, error) { return "", nil },
-		PublicKey: func(name string) (string, error) { return "<public key of " + name + ">", nil },
-	}
-	objects, err := records.Desired(ctx)
+	secret := func(name string) (string, error) { return model.SecretMark(name), nil }
+	key := func(name string) (string, error) { return "<public key of " + name + ">", nil }
+	objects, err := cloudflare.Declared(ctx, s, cloudflare.Secrets{Value: secret, PublicKey: key})
 	if err != nil {
 		return nil, err
 	}
-	h := &host.Host{Root: s.Host.Root, Secrets: func(name string) (string, error) { return model.SecretMark(name), nil }}
+	h := &host.Host{Root: s.Host.Root, Secrets: secret}
 	files, err := h.Desired(tree, nil)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mailplan/mailplan/compiler/apply/edge"
+	"github.com/mailplan/mailplan/compiler/apply/tunnel"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
@@ -26,6 +27,9 @@ type Plane struct {
 	Edge      *edge.Edge
 	TunnelID  func(ctx context.Context, name string) (string, error)
 	PublicKey func(secret string) (string, error)
+
+	known   bool
+	records []edge.Record // as Live last read them
 }
 
 // value is what is compared and applied: a record without ownership and identifier.
@@ -45,20 +49,31 @@ func (p *Plane) Name() plan.Plane { return plan.Edge }
 // Kinds are what it knows of the plane.
 func (p *Plane) Kinds() []string { return []string{Kind} }
 
-// Desired lists the records that mailplan itself writes; those of Email Routing come with it.
+// Desired lists the records that mailplan itself writes; those of Email Routing come with it. Of these the SPF record
+// is wanted all the same: one that is there before Email Routing is switched on stays, so there is never none.
 func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, r := range cloudflare.Records(p.Site) {
-		if r.EdgeOwned || r.Zone == "" {
+		if r.Zone == "" || r.EdgeOwned && !strings.HasPrefix(r.Content, spfVersion) {
 			continue
 		}
 		resolved, err := r.Resolve(func(name string) (string, error) { return p.tunnel(ctx, name) }, p.PublicKey)
 		if err != nil {
 			return nil, fmt.Errorf("record %s %s: %w", r.Type, r.Name, err)
 		}
-		objects = append(objects, object(wanted(resolved), r.From))
+		o := object(wanted(resolved), r.From)
+		if name, ok := tunnelOf(r.Content); ok {
+			o.Needs = append(o.Needs, tunnel.Ref(name))
+		}
+		objects = append(objects, o)
 	}
 	return objects, nil
+}
+
+// tunnelOf is the name of the tunnel whose id a content is to hold.
+func tunnelOf(content string) (string, bool) {
+	name, _, marked := strings.Cut(strings.TrimPrefix(content, "${tunnel:"), "}")
+	return name, marked && strings.HasPrefix(content, "${tunnel:")
 }
 
 // tunnel keeps the mark of a tunnel that does not live yet.
@@ -85,18 +100,33 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	records, err := p.Edge.Read(ctx, zones)
+	p.records, err = p.Edge.Read(ctx, zones)
 	if err != nil {
 		return nil, err
 	}
-	objects := make([]plan.Object, 0, len(records))
-	for _, r := range records {
+	p.known = true
+	declared := p.declared()
+	objects := make([]plan.Object, 0, len(p.records))
+	for _, r := range p.records {
 		o := object(edge.Canonical(r), "")
 		o.Handle = r.ID
 		o.Foreign = r.ReadOnly || edge.Owner(r.Comment) != p.Site.Name
+		if routings(r) && declared[o.ID] {
+			o.Foreign = false
+		}
 		objects = append(objects, o)
 	}
 	return objects, nil
+}
+
+// Records are those of the site's zones. It reads them only if nothing did before.
+func (p *Plane) Records(ctx context.Context) ([]edge.Record, error) {
+	if !p.known {
+		if _, err := p.Live(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return p.records, nil
 }
 
 func (p *Plane) zones(ctx context.Context) ([]edge.Zone, error) {
@@ -121,6 +151,12 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	}
 	byZone := map[string]*edge.Changes{}
 	for _, c := range changes {
+		if p.lent(c) {
+			if err := p.SettleSPF(ctx, strings.TrimPrefix(c.ID, spfID)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := p.add(ctx, byZone, c); err != nil {
 			return err
 		}
@@ -169,15 +205,15 @@ func (p *Plane) add(ctx context.Context, byZone map[string]*edge.Changes, c plan
 func (p *Plane) record(ctx context.Context, v value) (edge.Record, error) {
 	r := edge.Record{Zone: v.Zone, Name: v.Name, Type: v.Type, Content: v.Content, TTL: v.TTL, Priority: v.Priority, Proxied: v.Proxied,
 		Comment: edge.Mark(p.Site.Name, "")}
-	name, rest, marked := strings.Cut(strings.TrimPrefix(v.Content, "${tunnel:"), "}")
-	if !marked || !strings.HasPrefix(v.Content, "${tunnel:") {
+	name, marked := tunnelOf(v.Content)
+	if !marked {
 		return r, nil
 	}
 	id, err := p.TunnelID(ctx, name)
 	if err == nil && id == "" {
 		err = fmt.Errorf("record %s %s: the tunnel %s does not exist", v.Type, v.Name, name)
 	}
-	r.Content = id + rest
+	r.Content = strings.Replace(v.Content, cloudflare.TunnelMark(name), id, 1)
 	return r, err
 }
 
@@ -190,13 +226,9 @@ func object(r edge.Record, from string) plan.Object {
 // id groups records of a name: an SPF record is none of the other texts there.
 func id(r edge.Record) string {
 	if spf(r) {
-		return "SPF " + r.Name
+		return spfID + r.Name
 	}
 	return r.Type + " " + r.Name
-}
-
-func spf(r edge.Record) bool {
-	return r.Type == "TXT" && strings.HasPrefix(strings.ToLower(r.Content), "v=spf1")
 }
 
 // sole names are those where a second record breaks the first: SPF (RFC 7208 3.2), DMARC (RFC 7489 6.6.3),

@@ -82,6 +82,19 @@ func (e *Edge) RotateServiceToken(ctx context.Context, t ServiceToken, until tim
 	return secret, naming(err, "rotate service token %s", t.Name)
 }
 
+// SetServiceTokenDuration changes for how long a token's secret is valid.
+func (e *Edge) SetServiceTokenDuration(ctx context.Context, t ServiceToken, duration string) error {
+	var p zero_trust.AccessServiceTokenUpdateParams
+	p.AccountID.Value, p.AccountID.Present = e.account, true
+	p.Name.Value, p.Name.Present = t.Name, true
+	p.Duration.Value, p.Duration.Present = duration, true
+	err := discard(func(opts ...option.RequestOption) error {
+		_, err := e.access.ServiceTokens.Update(ctx, t.ID, p, opts...)
+		return err
+	})
+	return naming(err, "update service token %s", t.Name)
+}
+
 // DeleteServiceToken removes a token; the provider refuses while a policy
 // names it.
 func (e *Edge) DeleteServiceToken(ctx context.Context, t ServiceToken) error {

@@ -27,10 +27,13 @@ type Zone struct {
 }
 
 // Zones returns the zones of these names, in their order. A name that the
-// account does not hold is an error that lists all such names.
+// account does not hold is an error that lists all such names. A zone keeps its
+// identifier, so names that were found once are not asked for again.
 func (e *Edge) Zones(ctx context.Context, names []string) ([]Zone, error) {
-	if len(names) == 0 {
-		return nil, nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if zones, err := pick(e.held, names); err == nil {
+		return zones, nil
 	}
 	held, err := list[Zone](zonesPerPage, func(opts ...option.RequestOption) error {
 		if e.account != "" {
@@ -45,6 +48,7 @@ func (e *Edge) Zones(ctx context.Context, names []string) ([]Zone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list zones: %w", err)
 	}
+	e.held = held
 	return pick(held, names)
 }
 

@@ -12,6 +12,7 @@ package edge
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cloudflare/cloudflare-go/v6/dns"
@@ -52,6 +53,9 @@ type Edge struct {
 	account string
 	settle  time.Duration
 	wire    *wire
+
+	mu   sync.Mutex
+	held []Zone // as last listed
 
 	dns     *dns.DNSService
 	zones   *zones.ZoneService

@@ -33,6 +33,9 @@ type Binding struct {
 	From         string `json:"from"`
 }
 
+// AccessClientID is the binding with the id of the service token; the other binding of the token has its secret.
+const AccessClientID = "ACCESS_CLIENT_ID"
+
 // Bounds of the spool's consumers. A batch is small because its messages are delivered one after another, each
 // within the Worker's time-out, and because the free plan allows 50 requests to others in one call.
 const (
@@ -71,7 +74,7 @@ func bindingsOf(s *model.Site) []Binding {
 	if s.Edge.Access.Ingest {
 		token := ingestToken(s)
 		list = append(list,
-			Binding{Name: "ACCESS_CLIENT_ID", Type: "secret_text", ServiceToken: token, From: "edge.access.ingest"},
+			Binding{Name: AccessClientID, Type: "secret_text", ServiceToken: token, From: "edge.access.ingest"},
 			Binding{Name: "ACCESS_CLIENT_SECRET", Type: "secret_text", ServiceToken: token, From: "edge.access.ingest"})
 	}
 	spool := s.Edge.Spool

@@ -78,23 +78,33 @@ func listServiceTokens(c *call) (any, error) {
 	return listed(views, 1, 1000, 25), nil
 }
 
-func createServiceToken(c *call) (any, error) {
-	a, err := c.ownAccount(true)
-	if err != nil {
-		return nil, err
-	}
-	var in struct {
-		Name     string `json:"name"`
-		Duration string `json:"duration"`
-	}
+type tokenInput struct {
+	Name     string `json:"name"`
+	Duration string `json:"duration"`
+}
+
+func decodeToken(c *call) (tokenInput, error) {
+	var in tokenInput
 	if err := c.decode(&in); err != nil {
-		return nil, err
+		return in, err
 	}
 	if in.Duration == "" {
 		in.Duration = usualDuration
 	}
 	if _, err := time.ParseDuration(in.Duration); err != nil && in.Duration != "forever" || in.Name == "" {
-		return nil, refuse(12130, "access.api.error.invalid_request: name and duration must be valid")
+		return in, refuse(12130, "access.api.error.invalid_request: name and duration must be valid")
+	}
+	return in, nil
+}
+
+func createServiceToken(c *call) (any, error) {
+	a, err := c.ownAccount(true)
+	if err != nil {
+		return nil, err
+	}
+	in, err := decodeToken(c)
+	if err != nil {
+		return nil, err
 	}
 	t := serviceToken{ID: newUUID(), Name: in.Name, ClientID: newID() + ".access", Duration: in.Duration, Created: c.s.now()}
 	secret := t.renew(c.s.now())
@@ -114,6 +124,19 @@ func (c *call) pathServiceToken() (*account, int, error) {
 		return nil, 0, notFound(12139, "access.api.error.service_token_not_found")
 	}
 	return a, i, nil
+}
+
+func updateServiceToken(c *call) (any, error) {
+	a, i, err := c.pathServiceToken()
+	if err != nil {
+		return nil, err
+	}
+	in, err := decodeToken(c)
+	if err != nil {
+		return nil, err
+	}
+	a.ServiceTokens[i].Name, a.ServiceTokens[i].Duration = in.Name, in.Duration
+	return a.ServiceTokens[i].view(), nil
 }
 
 func rotateServiceToken(c *call) (any, error) {

@@ -1,0 +1,210 @@
+// Package tunnel is the part of the edge plane that is the Cloudflare Tunnel: the tunnel itself and the host names it
+// serves, as objects of a plan. A tunnel has no field for a mark: the one with the site's name for it is ours, with its
+// whole ingress document. A tunnel of another name is not looked at, so one that was renamed in the site stays until
+// somebody deletes it; its connector would stop with it.
+package tunnel
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/mailplan/mailplan/compiler/apply/edge"
+	"github.com/mailplan/mailplan/compiler/emit/cloudflare"
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Kinds of the objects.
+const (
+	Kind        = "tunnel"
+	KindIngress = "ingress"
+)
+
+// rest stands for the host name of the rule that takes what no other does.
+const rest = "*"
+
+// Plane holds the tunnel that a site wants. It keeps what it last read.
+type Plane struct {
+	Want cloudflare.Tunnel
+	Edge *edge.Edge
+
+	known   bool
+	tunnels []edge.Tunnel
+}
+
+// ingress is what is compared and applied of one host name.
+type ingress struct {
+	Hostname string      `json:"hostname,omitempty"`
+	Path     string      `json:"path,omitempty"`
+	Service  string      `json:"service"`
+	Origin   edge.Origin `json:"originRequest,omitzero"`
+}
+
+// Name is the plane's.
+func (p *Plane) Name() plan.Plane { return plan.Edge }
+
+// Kinds are what it knows of the plane.
+func (p *Plane) Kinds() []string { return []string{Kind, KindIngress} }
+
+// Ref names a tunnel of that name as something that others need.
+func Ref(name string) string { return plan.Object{Plane: plan.Edge, Kind: Kind, ID: name}.Ref() }
+
+// Desired is the tunnel and one object for each of its host names.
+func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
+	objects := []plan.Object{tunnelObject(p.Want.Name, p.Want.From)}
+	for _, r := range p.wanted() {
+		o := ingressObject(r.ingress)
+		o.From, o.Needs = r.from, []string{Ref(p.Want.Name)}
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
+
+type rule struct {
+	ingress
+	from string
+}
+
+func (p *Plane) wanted() []rule {
+	rules := make([]rule, len(p.Want.Ingress))
+	for i, w := range p.Want.Ingress {
+		rules[i] = rule{ingress{Hostname: w.Hostname, Service: w.Service, Origin: edge.Origin{ConnectTimeout: w.ConnectTimeout}}, w.From}
+	}
+	return rules
+}
+
+func tunnelObject(name, from string) plan.Object {
+	return plan.Object{Plane: plan.Edge, Kind: Kind, ID: name, Value: plan.Encode(struct{}{}), From: from, Phase: plan.Publish}
+}
+
+func ingressObject(i ingress) plan.Object {
+	id := i.Hostname + i.Path
+	if id == "" {
+		id = rest
+	}
+	return plan.Object{Plane: plan.Edge, Kind: KindIngress, ID: id, Value: plan.Encode(i), Show: "to " + i.Service, Phase: plan.Publish}
+}
+
+// Live reads the tunnel of the site's name and its ingress document.
+func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
+	if err := p.read(ctx); err != nil {
+		return nil, err
+	}
+	t, ok := p.find(p.Want.Name)
+	if !ok {
+		return nil, nil
+	}
+	o := tunnelObject(t.Name, "")
+	o.Handle = t.ID
+	rules, err := p.Edge.Ingress(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	objects := []plan.Object{o}
+	for _, r := range rules {
+		objects = append(objects, ingressObject(ingress{r.Hostname, r.Path, r.Service, r.Origin}))
+	}
+	return objects, nil
+}
+
+func (p *Plane) read(ctx context.Context) (err error) {
+	p.tunnels, err = p.Edge.Tunnels(ctx)
+	p.known = err == nil
+	return err
+}
+
+func (p *Plane) find(name string) (edge.Tunnel, bool) {
+	i := slices.IndexFunc(p.tunnels, func(t edge.Tunnel) bool { return t.Name == name })
+	if i < 0 {
+		return edge.Tunnel{}, false
+	}
+	return p.tunnels[i], true
+}
+
+// ID is the identifier of the tunnel of that name, empty while there is none. It reads the account only if nothing
+// did before.
+func (p *Plane) ID(ctx context.Context, name string) (string, error) {
+	if !p.known {
+		if err := p.read(ctx); err != nil {
+			return "", err
+		}
+	}
+	t, _ := p.find(name)
+	return t.ID, nil
+}
+
+// Apply makes the tunnel if the run says so, and writes its ingress document once.
+func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	if err := p.read(ctx); err != nil {
+		return err
+	}
+	t, ok := p.find(p.Want.Name)
+	if !ok {
+		made, err := p.Edge.CreateTunnel(ctx, p.Want.Name)
+		if err != nil {
+			return err
+		}
+		t, p.tunnels = made, append(p.tunnels, made)
+	}
+	touched := slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Kind == KindIngress })
+	if !touched {
+		return nil
+	}
+	live, err := p.Edge.Ingress(ctx, t)
+	if err != nil {
+		return err
+	}
+	rules, err := p.merge(live, changes)
+	if err != nil {
+		return err
+	}
+	return p.Edge.SetIngress(ctx, t, rules)
+}
+
+// merge applies the changes to the live document, so that a host name that goes is served until its turn comes. What
+// the site wants stands in its order, the rule for the rest last, without which the provider takes no document.
+func (p *Plane) merge(live []edge.Ingress, changes []plan.Change) ([]edge.Ingress, error) {
+	byID := map[string]edge.Ingress{}
+	for _, r := range live {
+		byID[ingressObject(ingress{r.Hostname, r.Path, r.Service, r.Origin}).ID] = r
+	}
+	for _, c := range changes {
+		if c.Kind != KindIngress {
+			continue
+		}
+		delete(byID, c.ID)
+		if c.Verb == plan.Delete {
+			continue
+		}
+		var i ingress
+		if err := json.Unmarshal(c.New, &i); err != nil {
+			return nil, fmt.Errorf("change of %s: %w", c.ID, err)
+		}
+		byID[c.ID] = edge.Ingress(i)
+	}
+	return p.sorted(byID), nil
+}
+
+func (p *Plane) sorted(byID map[string]edge.Ingress) []edge.Ingress {
+	order := map[string]int{}
+	for i, r := range p.wanted() {
+		order[ingressObject(r.ingress).ID] = i + 1
+	}
+	last, ok := byID[rest]
+	if !ok {
+		last = edge.Ingress{Service: "http_status:404"}
+	}
+	delete(byID, rest)
+	ids := make([]string, 0, len(byID))
+	for id := range byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	slices.SortStableFunc(ids, func(a, b string) int { return order[a] - order[b] })
+	rules := make([]edge.Ingress, 0, len(ids)+1)
+	for _, id := range ids {
+		rules = append(rules, byID[id])
+	}
+	return append(rules, last)
+}
