@@ -26,7 +26,7 @@ import (
 type gate struct {
 	conf    config.Auth
 	secrets atomic.Pointer[secrets]
-	nonces  nonces
+	nonces  *nonces
 	access  *oidc.IDTokenVerifier
 	now     func() time.Time
 }
@@ -37,7 +37,7 @@ type secrets struct {
 }
 
 func newGate(conf config.Auth) (*gate, error) {
-	g := &gate{conf: conf, now: time.Now, nonces: nonces{seen: map[string]time.Time{}}}
+	g := &gate{conf: conf, now: time.Now, nonces: newNonces()}
 	if conf.Access != nil {
 		issuer := strings.TrimRight(conf.Access.Issuer, "/")
 		keys := oidc.NewRemoteKeySet(context.Background(), issuer+"/cdn-cgi/access/certs")
@@ -196,6 +196,8 @@ type nonces struct {
 }
 
 const maxNonces = 1 << 20
+
+func newNonces() *nonces { return &nonces{seen: map[string]time.Time{}} }
 
 // use says whether a nonce is new, and makes it old. A full memory takes nothing more.
 func (n *nonces) use(nonce string, now time.Time, keep time.Duration) bool {

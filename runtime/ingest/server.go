@@ -73,8 +73,11 @@ func New(conf *config.Ingest, log *slog.Logger, registry prometheus.Registerer) 
 			errs = append(errs, fmt.Errorf("ingest.ledger: %w", err))
 		}
 	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
 	s.metrics = newMetrics(registry, s)
-	return s, errors.Join(errs...)
+	return s, nil
 }
 
 func (s *Server) openTargets() (errs []error) {
