@@ -57,7 +57,7 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host.Host{Prefix: filepath.Join(dir, "host"), Root: s.Host.Root, Owners: owners, Secrets: keys.value}
+	h := &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: s.Host.Root, Secrets: keys.value}
 	routes := plan.Object{Plane: plan.Host, Kind: host.KindFile, ID: path.Join(s.Host.Root, "config/runtime/routes.json")}
 	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, routes.Ref())
 	if err != nil {
@@ -67,7 +67,7 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		Dir:  dir,
 		Host: h,
 		Planes: append(front,
-			&host.Plane{Host: h, Tree: tree, Directories: nil},
+			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories()},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
 				Key: []byte(keys.values[model.SecretAccountsDB])},
 		),

@@ -11,9 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,12 +25,10 @@ const (
 	KindFile      = "file"
 )
 
-// Host is one host's file system. Prefix is put before every path ("" for the real root, a folder in a sandbox).
-// Owners keeps who owns what; Secrets resolves secret marks.
+// Host is one host's file system. Secrets resolves secret marks.
 type Host struct {
-	Prefix  string
+	Files   Files
 	Root    string // host.root of the site: where the project lives
-	Owners  Owners
 	Secrets func(name string) (string, error)
 }
 
@@ -44,20 +40,11 @@ type value struct {
 	Content string `json:"content,omitempty"`
 }
 
-// Directory is one the stack needs. Its content is not ours.
-type Directory struct {
-	Path string
-	Mode fs.FileMode
-	UID  int
-	GID  int
-	From string
-}
-
 // Desired says what the tree and the directories want of the host.
-func (h *Host) Desired(tree model.Tree, dirs []Directory) ([]plan.Object, error) {
+func (h *Host) Desired(tree model.Tree, dirs []model.Directory) ([]plan.Object, error) {
 	objects := make([]plan.Object, 0, len(tree.Files)+len(dirs))
 	for _, d := range dirs {
-		objects = append(objects, object(KindDirectory, d.Path, value{Mode: mode(d.Mode), UID: d.UID, GID: d.GID}, d.From))
+		objects = append(objects, object(KindDirectory, d.Path, value{Mode: mode(d.Mode), UID: d.UID, GID: d.GID}, "host.storage"))
 	}
 	var missing []error
 	for _, f := range tree.Files {
@@ -75,7 +62,7 @@ func (h *Host) Desired(tree model.Tree, dirs []Directory) ([]plan.Object, error)
 }
 
 // Live reads the desired paths and everything in the inventory.
-func (h *Host) Live(tree model.Tree, dirs []Directory) ([]plan.Object, error) {
+func (h *Host) Live(tree model.Tree, dirs []model.Directory) ([]plan.Object, error) {
 	owned, err := h.inventory()
 	if err != nil {
 		return nil, err
@@ -105,38 +92,35 @@ func (h *Host) Live(tree model.Tree, dirs []Directory) ([]plan.Object, error) {
 	return objects, nil
 }
 
-func (h *Host) readDirectory(d Directory) ([]plan.Object, error) {
-	info, err := os.Stat(h.local(d.Path))
+func (h *Host) readDirectory(d model.Directory) ([]plan.Object, error) {
+	info, err := h.Files.Stat(d.Path, true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read directory %s: %w", d.Path, err)
-	case !info.IsDir():
+	case !info.Mode.IsDir():
 		return nil, fmt.Errorf("%s is wanted as a directory and is a file: move it away", d.Path)
 	}
-	uid, gid := h.Owners.Of(d.Path, info)
-	return []plan.Object{object(KindDirectory, d.Path, value{Mode: mode(info.Mode().Perm()), UID: uid, GID: gid}, "")}, nil
+	return []plan.Object{object(KindDirectory, d.Path, value{Mode: mode(info.Mode), UID: info.UID, GID: info.GID}, "")}, nil
 }
 
 func (h *Host) readFile(p string, f model.File) ([]plan.Object, error) {
-	local := h.local(p)
-	info, err := os.Lstat(local)
+	info, err := h.Files.Stat(p, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", p, err)
-	case !info.Mode().IsRegular():
+	case !info.Mode.IsRegular():
 		return nil, fmt.Errorf("%s is wanted as a file and is none: move it away", p)
 	}
-	content, err := os.ReadFile(local)
+	content, err := h.Files.ReadFile(p)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", p, err)
 	}
-	uid, gid := h.Owners.Of(p, info)
-	o := object(KindFile, p, value{Mode: mode(info.Mode().Perm()), UID: uid, GID: gid, Content: h.digest(f, content)}, "")
-	o.Show = fmt.Sprintf("%s, %s", mode(info.Mode().Perm()), size(len(content)))
+	o := object(KindFile, p, value{Mode: mode(info.Mode), UID: info.UID, GID: info.GID, Content: h.digest(f, content)}, "")
+	o.Show = fmt.Sprintf("%s, %s", mode(info.Mode), size(len(content)))
 	o.Text = content
 	return []plan.Object{o}, nil
 }
@@ -181,8 +165,6 @@ func (h *Host) target(rel string) string {
 	return path.Join(h.Root, rel)
 }
 
-func (h *Host) local(p string) string { return filepath.Join(h.Prefix, filepath.FromSlash(p)) }
-
 func object(kind, id string, v value, from string) plan.Object {
 	phase := plan.Place
 	if kind == KindDirectory {
@@ -211,7 +193,7 @@ func size(n int) string {
 
 // Read is the content of a file of the tree as it lies on the host; nil when there is none.
 func (h *Host) Read(rel string) ([]byte, error) {
-	content, err := os.ReadFile(h.local(h.target(rel)))
+	content, err := h.Files.ReadFile(h.target(rel))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

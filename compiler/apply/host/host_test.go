@@ -24,13 +24,15 @@ func newHost(t *testing.T, secrets map[string]string) *host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &host.Host{Prefix: filepath.Join(dir, "root"), Root: root, Owners: owners, Secrets: func(name string) (string, error) {
+	return &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "root"), Owners: owners}, Root: root, Secrets: func(name string) (string, error) {
 		if v, ok := secrets[name]; ok {
 			return v, nil
 		}
 		return "", errors.New("the secret " + name + ", which is not there")
 	}}
 }
+
+func local(h *host.Host) host.Local { return h.Files.(host.Local) }
 
 func tree(t *testing.T, files ...model.File) model.Tree {
 	t.Helper()
@@ -46,7 +48,7 @@ func file(path, content string) model.File {
 }
 
 // converge applies the difference and returns it in short.
-func converge(t *testing.T, h *host.Host, tr model.Tree, dirs ...host.Directory) string {
+func converge(t *testing.T, h *host.Host, tr model.Tree, dirs ...model.Directory) string {
 	t.Helper()
 	ctx := context.Background()
 	p := &host.Plane{Host: h, Tree: tr, Directories: dirs}
@@ -75,7 +77,7 @@ func converge(t *testing.T, h *host.Host, tr model.Tree, dirs ...host.Directory)
 func TestConverges(t *testing.T) {
 	h := newHost(t, nil)
 	first := tree(t, file("a.conf", "one\ntwo\n"), file("b.conf", "b\n"))
-	dir := host.Directory{Path: "/mnt/ssd/db", Mode: 0o700, UID: 999, GID: 999}
+	dir := model.Directory{Path: "/mnt/ssd/db", Mode: 0o700, UID: 999, GID: 999}
 	want := "create /mnt/ssd/db\ncreate /srv/mail/a.conf\ncreate /srv/mail/b.conf"
 	if d := cmp.Diff(want, converge(t, h, first, dir)); d != "" {
 		t.Error(d)
@@ -96,13 +98,13 @@ func TestDriftOfModeAndOwnerIsSeen(t *testing.T) {
 	h := newHost(t, nil)
 	tr := tree(t, file("a.conf", "one\n"))
 	converge(t, h, tr)
-	if err := os.Chmod(filepath.Join(h.Prefix, root, "a.conf"), 0o666); err != nil {
+	if err := os.Chmod(filepath.Join(local(h).Prefix, root, "a.conf"), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff("update /srv/mail/a.conf +0 -0", converge(t, h, tr)); d != "" {
 		t.Error(d)
 	}
-	if err := h.Owners.Set(root+"/a.conf", "", 0, 0); err != nil {
+	if err := local(h).Owners.Set(root+"/a.conf", "", 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := converge(t, h, tr); got == "" {
@@ -113,7 +115,7 @@ func TestDriftOfModeAndOwnerIsSeen(t *testing.T) {
 func TestForeignFilesStay(t *testing.T) {
 	h := newHost(t, nil)
 	converge(t, h, tree(t, file("conf/a", "a")))
-	mine := filepath.Join(h.Prefix, root, "conf", "mine")
+	mine := filepath.Join(local(h).Prefix, root, "conf", "mine")
 	if err := os.WriteFile(mine, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestForeignFilesStay(t *testing.T) {
 	if _, err := os.Stat(mine); err != nil {
 		t.Errorf("a file that mailplan did not make is gone: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(h.Prefix, root, "conf", "a")); err == nil {
+	if _, err := os.Stat(filepath.Join(local(h).Prefix, root, "conf", "a")); err == nil {
 		t.Error("a file of ours stayed")
 	}
 }
@@ -149,11 +151,11 @@ func TestSecretsAreFilledInAndNeverTold(t *testing.T) {
 		t.Error("the plan holds the secret")
 	}
 	converge(t, h, tr)
-	got, err := os.ReadFile(filepath.Join(h.Prefix, root, "key.conf"))
+	got, err := os.ReadFile(filepath.Join(local(h).Prefix, root, "key.conf"))
 	if err != nil || string(got) != "password = "+canary+"\n" {
 		t.Errorf("written %q, %v", got, err)
 	}
-	if info, _ := os.Stat(filepath.Join(h.Prefix, root, "key.conf")); info.Mode().Perm() != 0o600 {
+	if info, _ := os.Stat(filepath.Join(local(h).Prefix, root, "key.conf")); info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode())
 	}
 }

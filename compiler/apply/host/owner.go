@@ -26,8 +26,13 @@ func (RealOwners) Of(_ string, info fs.FileInfo) (uid, gid int) {
 	return 0, 0
 }
 
-// Set changes the owner.
-func (RealOwners) Set(_, local string, uid, gid int) error {
+// Set changes the owner where it is another.
+func (r RealOwners) Set(path, local string, uid, gid int) error {
+	if info, err := os.Lstat(local); err == nil {
+		if u, g := r.Of(path, info); u == uid && g == gid {
+			return nil
+		}
+	}
 	if err := os.Chown(local, uid, gid); err != nil {
 		return fmt.Errorf("set the owner to %d:%d (run as root): %w", uid, gid, err)
 	}

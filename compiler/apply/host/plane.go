@@ -11,7 +11,7 @@ import (
 type Plane struct {
 	Host        *Host
 	Tree        model.Tree
-	Directories []Directory
+	Directories []model.Directory
 }
 
 // Name is the plane's.
@@ -32,6 +32,9 @@ func (p *Plane) Live(context.Context) ([]plan.Object, error) {
 
 // Apply makes the changes one by one.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	if err := p.Host.Claim(changes, p.Tree); err != nil {
+		return err
+	}
 	for _, c := range changes {
 		if err := ctx.Err(); err != nil {
 			return err

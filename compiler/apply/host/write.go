@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -18,7 +17,18 @@ import (
 // inventoryFile lists, below the project's root, the tree paths that are ours.
 const inventoryFile = ".mailplan/files.json"
 
-// Apply makes one change. The tree holds the content of files to be written.
+// Claim marks the files that changes will make as ours.
+func (h *Host) Claim(changes []plan.Change, tree model.Tree) error {
+	var rels []string
+	for _, c := range changes {
+		if f, ok := h.source(c.ID, tree); ok && c.Kind == KindFile && c.Verb != plan.Delete {
+			rels = append(rels, f.Path)
+		}
+	}
+	return h.own(rels, true)
+}
+
+// Apply makes one change of files that are claimed. The tree holds the content of files to be written.
 func (h *Host) Apply(c plan.Change, tree model.Tree) error {
 	switch {
 	case c.Verb == plan.Delete && c.Kind == KindFile:
@@ -41,13 +51,10 @@ func (h *Host) makeDirectory(p string, v value) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(h.local(p), 0o755); err != nil {
+	if err := h.Files.MakeDirectory(p, Info{Mode: m, UID: v.UID, GID: v.GID}); err != nil {
 		return fmt.Errorf("make directory %s: %w", p, err)
 	}
-	if err := os.Chmod(h.local(p), m); err != nil {
-		return fmt.Errorf("make directory %s: %w", p, err)
-	}
-	return h.Owners.Set(p, h.local(p), v.UID, v.GID)
+	return nil
 }
 
 func (h *Host) writeFile(p string, v value, tree model.Tree) error {
@@ -63,13 +70,7 @@ func (h *Host) writeFile(p string, v value, tree model.Tree) error {
 	if err != nil {
 		return err
 	}
-	if err := h.own(f.Path, true); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(h.local(p)), 0o755); err != nil {
-		return fmt.Errorf("write %s: %w", p, err)
-	}
-	return WriteFile(h.local(p), content, m, func(temp string) error { return h.Owners.Set(p, temp, v.UID, v.GID) })
+	return h.Files.WriteFile(p, content, Info{Mode: m, UID: v.UID, GID: v.GID})
 }
 
 // source finds the tree's file of a host path.
@@ -83,14 +84,14 @@ func (h *Host) source(p string, tree model.Tree) (model.File, bool) {
 }
 
 func (h *Host) remove(p string) error {
-	if err := os.Remove(h.local(p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := h.Files.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", p, err)
 	}
 	rel, err := filepath.Rel(h.Root, p)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", p, err)
 	}
-	return h.own(path.Join(model.ProjectDir, filepath.ToSlash(rel)), false)
+	return h.own([]string{path.Join(model.ProjectDir, filepath.ToSlash(rel))}, false)
 }
 
 func (v value) perm() (fs.FileMode, error) {
@@ -113,29 +114,44 @@ func (h *Host) inventory() ([]string, error) {
 	return owned, nil
 }
 
-// own writes a path into the inventory before the file is made, and takes it out after it is gone,
+// own writes paths into the inventory before the files are made, and takes them out after they are gone,
 // so that a kill between the two loses no file from sight.
-func (h *Host) own(rel string, ours bool) error {
+func (h *Host) own(rels []string, ours bool) error {
 	owned, err := h.inventory()
 	if err != nil {
 		return err
 	}
-	i, found := slices.BinarySearch(owned, rel)
-	switch {
-	case found == ours:
+	before := len(owned)
+	for _, rel := range rels {
+		switch i, found := slices.BinarySearch(owned, rel); {
+		case found == ours:
+		case ours:
+			owned = slices.Insert(owned, i, rel)
+		default:
+			owned = slices.Delete(owned, i, i+1)
+		}
+	}
+	if len(owned) == before {
 		return nil
-	case ours:
-		owned = slices.Insert(owned, i, rel)
-	default:
-		owned = slices.Delete(owned, i, i+1)
 	}
 	data, err := json.MarshalIndent(owned, "", " ")
 	if err != nil {
 		return err
 	}
-	file := h.local(h.target(inventoryFile))
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return fmt.Errorf("write the inventory: %w", err)
+	if err := h.keep(); err != nil {
+		return err
 	}
-	return WriteFile(file, append(data, '\n'), 0o600, nil)
+	return h.Files.WriteFile(h.target(inventoryFile), append(data, '\n'), Info{Mode: 0o600, UID: -1, GID: -1})
+}
+
+// keep makes the folder of what mailplan itself keeps on the host.
+func (h *Host) keep() error {
+	dir := path.Dir(h.target(inventoryFile))
+	if _, err := h.Files.Stat(dir, true); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := h.Files.MakeDirectory(dir, Info{Mode: 0o700, UID: -1, GID: -1}); err != nil {
+		return fmt.Errorf("make directory %s: %w", dir, err)
+	}
+	return nil
 }
