@@ -35,3 +35,8 @@ func (s *Site) Directories() []Directory {
 	}
 	return list
 }
+
+// HostDirectories are all folders that must be on the host: those of the data and that of the backups.
+func (s *Site) HostDirectories() []Directory {
+	return append(s.Directories(), Directory{Path: s.Backup.Local.Path, Service: "backup", Mode: 0o700, Purpose: "backups"})
+}

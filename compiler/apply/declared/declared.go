@@ -23,7 +23,7 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 		return nil, err
 	}
 	h := &host.Host{Root: s.Host.Root, Secrets: secret}
-	files, err := h.Desired(tree, nil)
+	files, err := h.Desired(tree, s.HostDirectories())
 	if err != nil {
 		return nil, err
 	}
