@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"text/tabwriter"
+	"time"
 
 	"filippo.io/age"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +21,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/health"
 )
 
 func newBackupCmd() *cobra.Command {
@@ -245,4 +249,31 @@ func startBackups(ctx context.Context, g *errgroup.Group, conf *config.Backup, l
 	registry.MustRegister(x.Metrics())
 	g.Go(func() error { service.Run(ctx); return nil })
 	return nil
+}
+
+// serveBackups is serve on a host whose inbound mail another process takes.
+func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log *slog.Logger, registry *prometheus.Registry) error {
+	if checkOnly {
+		_, err := backup.New(*conf.Backup)
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	if err := startBackups(ctx, g, conf.Backup, log, registry); err != nil {
+		return err
+	}
+	if conf.Health != nil {
+		ln, err := net.Listen("tcp", conf.Health.Listen)
+		if err != nil {
+			return fmt.Errorf("health.listen: %w", err)
+		}
+		web := &http.Server{Handler: health.Handler(nil, registry), ReadHeaderTimeout: 10 * time.Second}
+		g.Go(func() error { <-ctx.Done(); return web.Close() })
+		g.Go(func() error {
+			if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }

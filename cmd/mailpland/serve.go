@@ -43,12 +43,15 @@ func newServeCmd() *cobra.Command {
 
 // serve runs every configured part. Nothing listens before all of it is known to be right.
 func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.Writer) error {
-	if conf.Ingest == nil {
-		return errors.New("the configuration has no part to serve: give ingest")
+	if conf.Ingest == nil && conf.Backup == nil {
+		return errors.New("the configuration has no part to serve: give ingest or backup")
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if conf.Ingest == nil {
+		return serveBackups(ctx, conf, checkOnly, log, registry)
+	}
 	server, err := ingest.New(conf.Ingest, log, registry)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -54,6 +56,9 @@ func New(c config.Backup) (*Executor, error) {
 	if x.key, err = signingKey(c.SigningKeyFile); err != nil {
 		return nil, err
 	}
+	if err := rememberKey(c.State, x.key.Public().(ed25519.PublicKey)); err != nil {
+		return nil, err
+	}
 	trusted, err := Trusted(c)
 	if err != nil {
 		return nil, err
@@ -65,11 +70,35 @@ func New(c config.Backup) (*Executor, error) {
 // Store is where the local snapshots are.
 func (x *Executor) Store() local.Store { return x.store }
 
-// Trusted returns the public keys whose snapshots the configuration believes: those it names, and that
-// of its own signing key if there is one.
+// keysFile, in the state folder, lists every signing key the executor has had, so that what an earlier
+// one signed is still believed after the key was changed.
+const keysFile = "signing-keys"
+
+func rememberKey(state string, key ed25519.PublicKey) error {
+	path := filepath.Join(state, keysFile)
+	known, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	line := manifest.EncodeKey(key)
+	if slices.Contains(strings.Fields(string(known)), line) {
+		return nil
+	}
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return err
+	}
+	return replaceFile(path, append(known, line+"\n"...))
+}
+
+// Trusted returns the public keys whose snapshots the configuration believes: those it names, and those
+// the executor has signed with.
 func Trusted(c config.Backup) ([]ed25519.PublicKey, error) {
+	known, err := os.ReadFile(filepath.Join(c.State, keysFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
 	var keys []ed25519.PublicKey
-	for _, text := range c.TrustedKeys {
+	for _, text := range append(strings.Fields(string(known)), c.TrustedKeys...) {
 		key, err := manifest.ParseKey(text)
 		if err != nil {
 			return nil, fmt.Errorf("trustedKeys: %w", err)

@@ -88,6 +88,7 @@ type BackupDrill struct {
 	IdentityFile string `json:"identityFile,omitempty"` // age identity of the drill, one of the recipients'
 	MariaDBD     string `json:"mariadbd,omitempty"`     // default mariadbd
 	InstallDB    string `json:"installDB,omitempty"`    // default mariadb-install-db
+	Client       string `json:"client,omitempty"`       // default mariadb; it must go where its option file says, never to the live server
 	IMAP         string `json:"imap,omitempty"`         // Dovecot's imap program; default /usr/lib/dovecot/imap
 	MinimumRows  int64  `json:"minimumRows,omitempty"`  // a restored database with fewer rows is red; default 1
 }
@@ -132,6 +133,7 @@ func (b *Backup) defaults() {
 	set(&b.Drill.MaxAgeDays, 45)
 	set(&b.Drill.MariaDBD, "mariadbd")
 	set(&b.Drill.InstallDB, "mariadb-install-db")
+	set(&b.Drill.Client, "mariadb")
 	set(&b.Drill.IMAP, "/usr/lib/dovecot/imap")
 	set(&b.Drill.MinimumRows, 1)
 	set(&b.Drill.Scratch, filepath.Join(b.State, "drill"))

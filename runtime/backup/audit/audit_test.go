@@ -76,7 +76,7 @@ func TestWhateverIsDamagedTurnsVerifyRed(t *testing.T) {
 		"all snapshots removed":          {remove("store/daily"), ""},
 		"declared class not in snapshot": {declareMore, "class dkim is declared"},
 		"nothing newer for two days":     {func(_ *testing.T, s *backuptest.Site) { s.Clock = s.Clock.AddDate(0, 0, 2) }, "old"},
-		"signing key replaced":           {remove("state/signing.key"), "trusted key"},
+		"signed with a strange key":      {strangeKey, "trusted key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := twoDays(t)
@@ -120,5 +120,26 @@ func TestNextRunHealsADamagedPack(t *testing.T) {
 		if f.Name == "daily/2026-11-22" && len(f.Wrong) > 0 {
 			t.Errorf("the newest snapshot is still damaged: %v", f.Wrong)
 		}
+	}
+}
+
+// strangeKey gives the executor another signing key, as if the snapshots were somebody else's.
+func strangeKey(t *testing.T, s *backuptest.Site) {
+	for _, name := range []string{"state/signing.key", "state/signing-keys"} {
+		if err := os.Remove(s.Path(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSigningKeyCanBeChanged(t *testing.T) {
+	s := twoDays(t)
+	if err := os.Remove(s.Path("state/signing.key")); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock = s.Clock.AddDate(0, 0, 1)
+	s.Run(t, backup.RunOptions{})
+	if err := verify(t, s); err != nil {
+		t.Error(err)
 	}
 }

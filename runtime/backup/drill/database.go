@@ -26,7 +26,7 @@ func (d *Drill) databases(ctx context.Context, r *Receipt, scratch string) {
 }
 
 func (d *Drill) database(ctx context.Context, c config.BackupClass, dumps string) (string, error) {
-	server, stop, err := d.startMariaDB(ctx, c.Database.Client, filepath.Dir(dumps))
+	server, stop, err := d.startMariaDB(ctx, filepath.Dir(dumps))
 	if err != nil {
 		return "", err
 	}
@@ -53,7 +53,7 @@ func (d *Drill) database(ctx context.Context, c config.BackupClass, dumps string
 }
 
 // startMariaDB starts a server on a socket, without a network port, with its data in the scratch folder.
-func (d *Drill) startMariaDB(ctx context.Context, client, scratch string) (dump.Server, func(), error) {
+func (d *Drill) startMariaDB(ctx context.Context, scratch string) (dump.Server, func(), error) {
 	me, err := user.Current()
 	if err != nil {
 		return dump.Server{}, nil, err
@@ -84,19 +84,24 @@ func (d *Drill) startMariaDB(ctx context.Context, client, scratch string) (dump.
 		<-ended
 		os.RemoveAll(sockets)
 	}
-	server := dump.Server{BackupDatabase: config.BackupDatabase{Socket: socket, User: "root", Client: client}}
-	if err := await(ctx, server, ended); err != nil {
+	server := dump.Server{BackupDatabase: config.BackupDatabase{Socket: socket, User: "root", Client: d.Config.Drill.Client}}
+	if err := await(ctx, server, socket, ended); err != nil {
 		stop()
 		return dump.Server{}, nil, fmt.Errorf("%w: %s", err, lastLine(log.Bytes()))
 	}
 	return server, stop, nil
 }
 
-func await(ctx context.Context, server dump.Server, ended <-chan struct{}) error {
+// await waits for the server, and makes sure that the client talks to it: one that went to the live
+// server instead would load the dumps there.
+func await(ctx context.Context, server dump.Server, socket string, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		if server.Exec(ctx, "SELECT 1") == nil {
+		if said, err := server.Query(ctx, "SELECT @@socket"); err == nil {
+			if said[0] != socket {
+				return fmt.Errorf("%s goes to the server at %s, not to the throw-away one: nothing was loaded", server.Client, said[0])
+			}
 			return nil
 		}
 		select {

@@ -39,7 +39,7 @@ func drillable(t *testing.T) (*backuptest.Site, *backuptest.S3) {
 		config.BackupClass{Name: "dkim", Kind: "tree", Path: s.Path("dkim")})
 	writeKeys(t, s)
 	s.Config.Drill = config.BackupDrill{IdentityFile: s.Path("identity"), MaxAgeDays: 45, MinimumRows: 1, MariaDBD: need.Program(t, "mariadbd"),
-		InstallDB: need.Program(t, "mariadb-install-db"), IMAP: imapProgram(t)}
+		InstallDB: need.Program(t, "mariadb-install-db"), Client: need.Program(t, "mariadb"), IMAP: imapProgram(t)}
 	server := backuptest.StartS3(t, "copies")
 	offsite := server.Offsite(t, s, "copies")
 	s.Config.Offsite = &offsite
@@ -123,6 +123,23 @@ func TestDrill(t *testing.T) {
 		}
 		if _, err := os.Stat(s.Path("state/drill")); err == nil {
 			t.Error("what the drill restored is still there")
+		}
+	})
+	t.Run("a client which goes to the live server loads nothing", func(t *testing.T) {
+		live := s.Config.Classes[3].Database.Socket
+		s.Write(t, "bin/mariadb", "#!/bin/sh\nshift\nexec mariadb --no-defaults --user=root --socket="+live+" \"$@\"\n")
+		if err := os.Chmod(s.Path("bin/mariadb"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		s.Config.Drill.Client = s.Path("bin/mariadb")
+		r, err := s.Executor(t).Drill(t.Context())
+		s.Config.Drill.Client = need.Program(t, "mariadb")
+		if r == nil || r.Green || !strings.Contains(err.Error(), "not to the throw-away one") {
+			t.Errorf("got %+v, %v", r, err)
+		}
+		time.Sleep(time.Second) // receipts are named by the second
+		if _, err := x.Drill(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("an old receipt permits nothing", func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 	"github.com/mailplan/mailplan/runtime/backup/extract"
 	"github.com/mailplan/mailplan/runtime/backup/restore"
+	"github.com/mailplan/mailplan/runtime/config"
 )
 
 // restoreFrom restores from a snapshot of the site's store.
@@ -196,7 +197,7 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 	r := s.Run(t, backup.RunOptions{})
 	want := s.Want(t)
 	lose(t, s)
-	tree := "config/.mailpland-restore/tree/"
+	tree := "config/.mailpland-restore-config/tree/"
 	s.Write(t, tree+"docker-compose.yml", "half")
 	if _, err := restoreFrom(t, s, r.Snapshot, restore.Options{Components: []string{"config"}}); err != nil {
 		t.Fatal(err)
@@ -205,4 +206,34 @@ func TestAnInterruptedRestoreGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	compare(t, s, want)
+}
+
+func TestClassWhichLeavesOutAPartTakesNothingAway(t *testing.T) {
+	s := backuptest.NewSite(t)
+	s.Write(t, "vmail/example.com/alice/sieve/main.sieve", "keep;")
+	s.Write(t, "config/bin/mailpland", "program")
+	for i := range s.Config.Classes {
+		if s.Config.Classes[i].Name == "config" {
+			s.Config.Classes[i].Exclude = []string{"bin"}
+		}
+	}
+	s.Config.Classes = append(s.Config.Classes, config.BackupClass{Name: "sieve", Kind: "tree", Path: s.Path("vmail"), Exclude: []string{"Maildir"}})
+	r := s.Run(t, backup.RunOptions{})
+	want := s.Want(t)
+	s.Write(t, "vmail/example.com/alice/sieve/main.sieve", "discard;")
+	s.Write(t, "vmail/example.com/carol/sieve/new.sieve", "keep;")
+	if _, err := restoreFrom(t, s, r.Snapshot, restore.Options{Components: []string{"sieve", "config"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(s.Path("vmail/example.com/carol/sieve/new.sieve")); err != nil {
+		t.Errorf("a file which came later was taken away: %v", err)
+	}
+	if err := os.RemoveAll(s.Path("vmail/example.com/carol")); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, s, want)
+	before, err := os.ReadFile(s.Path("vmail/.mailpland-before-2026-11-21/example.com/alice/sieve/main.sieve"))
+	if err != nil || string(before) != "discard;" {
+		t.Errorf("what was there before is lost: %q, %v", before, err)
+	}
 }

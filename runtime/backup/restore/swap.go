@@ -24,10 +24,14 @@ type swap struct {
 	Head   string   `json:"head"`   // hash of the snapshot's head
 	Names  []string `json:"names"`  // of the staged tree; set when staging is complete
 	Before string   `json:"before"` // folder for what was there
+	class  string
 	root   string
+	// overlay replaces file by file and takes nothing away: for a class which leaves out a part of what
+	// lives below its root.
+	overlay bool
 }
 
-func (s *swap) staging() string { return filepath.Join(s.root, Reserved+"restore") }
+func (s *swap) staging() string { return filepath.Join(s.root, Reserved+"restore-"+s.class) }
 func (s *swap) tree() string    { return filepath.Join(s.staging(), "tree") }
 func (s *swap) ready() string   { return filepath.Join(s.staging(), "ready.json") }
 
@@ -40,7 +44,7 @@ func (r *Restorer) replace(ctx context.Context, c config.BackupClass) error {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
-	s := &swap{root: root, Head: r.Snapshot.HeadHash}
+	s := &swap{class: c.Name, root: root, Head: r.Snapshot.HeadHash, overlay: len(c.Exclude) > 0}
 	if err := s.resume(); err != nil {
 		return err
 	}
@@ -156,6 +160,12 @@ func writeReady(path string, data []byte) error {
 // run moves the old names out and the new ones in. Each step shows in the folders themselves, so
 // running it again after a crash goes on where it stopped.
 func (s *swap) run() error {
+	if s.overlay {
+		if err := s.lay("."); err != nil {
+			return err
+		}
+		return s.settle()
+	}
 	live, err := os.ReadDir(s.root)
 	if err != nil {
 		return err
@@ -173,6 +183,10 @@ func (s *swap) run() error {
 			return err
 		}
 	}
+	return s.settle()
+}
+
+func (s *swap) settle() error {
 	if err := s.rootMeta(); err != nil {
 		return err
 	}
@@ -180,6 +194,31 @@ func (s *swap) run() error {
 		return err
 	}
 	return s.finish()
+}
+
+// lay puts the staged files of a folder, and of the folders in it, over the live ones.
+func (s *swap) lay(folder string) error {
+	entries, err := os.ReadDir(filepath.Join(s.tree(), folder))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := filepath.Join(folder, e.Name())
+		live, err := os.Lstat(filepath.Join(s.root, name))
+		if e.IsDir() && err == nil && live.IsDir() {
+			if err := s.lay(name); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Join(s.Before, folder), 0o700); err != nil {
+			return err
+		}
+		if err := s.move(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *swap) move(name string) error {
