@@ -41,7 +41,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-const defaultConfig = "/etc/mailplan/mailpland.json"
+// defaultConfig is where the compose project mounts it.
+const defaultConfig = "/etc/mailpland/mailpland.json"
 
 // configFlag adds the flag that every verb has.
 func configFlag(cmd *cobra.Command) *string {
