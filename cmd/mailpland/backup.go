@@ -254,13 +254,9 @@ func startBackups(ctx context.Context, g *errgroup.Group, conf *config.Backup, l
 // serveBackups is serve on a host whose inbound mail another process takes.
 func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log *slog.Logger, registry *prometheus.Registry) error {
 	if checkOnly {
-		_, err := backup.New(*conf.Backup)
-		return err
+		return checkBackups(conf.Backup)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	if err := startBackups(ctx, g, conf.Backup, log, registry); err != nil {
-		return err
-	}
 	if conf.Health != nil {
 		ln, err := net.Listen("tcp", conf.Health.Listen)
 		if err != nil {
@@ -275,5 +271,15 @@ func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log 
 			return nil
 		})
 	}
+	g.Go(func() error { return startBackups(ctx, g, conf.Backup, log, registry) })
 	return g.Wait()
+}
+
+// checkBackups says what is wrong with the backup part and what it names, if there is one.
+func checkBackups(conf *config.Backup) error {
+	if conf == nil {
+		return nil
+	}
+	_, err := backup.New(*conf)
+	return err
 }

@@ -57,7 +57,7 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 		return err
 	}
 	if checkOnly {
-		return server.Close()
+		return errors.Join(checkBackups(conf.Backup), server.Close())
 	}
 	ln, err := net.Listen("tcp", conf.Ingest.Listen)
 	if err != nil {
