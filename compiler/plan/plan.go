@@ -113,10 +113,10 @@ func (p Plan) Moved(now Plan) error {
 	}
 	was := map[string]Change{}
 	for _, c := range p.Changes {
-		was[string(c.Plane)+c.ID+string(c.New)] = c
+		was[c.Ref()+string(c.New)] = c
 	}
 	for _, c := range now.Changes {
-		key := string(c.Plane) + c.ID + string(c.New)
+		key := c.Ref() + string(c.New)
 		old, ok := was[key]
 		if !ok || string(old.Old) != string(c.Old) {
 			return fmt.Errorf("%s %s has changed since the plan was made: make it anew", c.Plane, c.ID)
