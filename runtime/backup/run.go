@@ -160,7 +160,7 @@ func (m *making) complete() error {
 		sums = append(sums, local.Sum{Name: p.FileName(), SHA256: p.SHA256})
 		m.head.Packed += p.Size
 	}
-	if err := m.bringPacks(); err != nil {
+	if err := m.linkPacks(); err != nil {
 		return err
 	}
 	sealed := filepath.Join(m.building.Dir, local.ManifestFile)
@@ -184,19 +184,12 @@ func (m *making) complete() error {
 	return m.writeHead()
 }
 
-// bringPacks reads the new packs back and links the old ones.
-func (m *making) bringPacks() error {
+// linkPacks takes over the packs of earlier snapshots.
+func (m *making) linkPacks() error {
 	fresh := map[string]bool{}
 	for _, p := range m.packs.Fresh {
 		fresh[p.SHA256] = true
 		m.head.Written += p.Size
-		sum, err := local.HashFile(filepath.Join(m.building.Dir, p.FileName()))
-		if err != nil {
-			return err
-		}
-		if sum != p.SHA256 {
-			return fmt.Errorf("pack %s reads back with other bytes: the disk under %s is not to be trusted", p.FileName(), m.building.Dir)
-		}
 	}
 	for _, p := range m.packs.Packs {
 		if fresh[p.SHA256] {
@@ -230,7 +223,9 @@ func (m *making) publish() (base string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := moveFile(m.packs.Manifest, x.basePath(hash)); err != nil {
+	kept := make(chan error, 1)
+	go func() { kept <- copyFile(m.packs.Manifest, x.basePath(hash)) }() // both disks at once
+	if err := errors.Join(m.building.Sync(), <-kept, os.Remove(m.packs.Manifest)); err != nil {
 		return "", err
 	}
 	missing := m.head.Complete()
@@ -243,10 +238,12 @@ func (m *making) publish() (base string, err error) {
 		return "", err
 	}
 	m.result.Snapshot = local.Daily + "/" + name
-	if err := x.store.Record(dir); err != nil || missing != nil {
-		return "", errors.Join(missing, err)
+	if missing != nil {
+		return "", errors.Join(missing, x.store.Record(dir))
 	}
-	return hash, m.retain(dir)
+	recorded := make(chan error, 1)
+	go func() { recorded <- x.store.Record(dir) }()
+	return hash, errors.Join(m.retain(dir), <-recorded)
 }
 
 // retain keeps the first snapshot of each ISO week as its weekly one, and prunes.
@@ -266,8 +263,8 @@ func (m *making) retain(dir string) error {
 	return err
 }
 
-// moveFile copies a file to another disk, durably, and removes the first.
-func moveFile(from, to string) error {
+// copyFile copies a file to another disk, durably.
+func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
@@ -281,7 +278,7 @@ func moveFile(from, to string) error {
 	if err == nil {
 		err = out.Sync()
 	}
-	return errors.Join(err, out.Close(), os.Remove(from))
+	return errors.Join(err, out.Close())
 }
 
 // seal compresses and encrypts a file.

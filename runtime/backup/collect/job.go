@@ -17,7 +17,7 @@ import (
 
 // wholeFile is the size up to which a file is read into memory at once; a larger one is read twice,
 // once for its hash and, if that is new, once more into the pack.
-const wholeFile = 4 << 20
+const wholeFile = 2 << 20
 
 // job is an entry of the walk on its way into the manifest, in order.
 type job struct {

@@ -60,7 +60,7 @@ func (b *Building) Link(path string) error {
 	return os.Link(path, filepath.Join(b.Dir, filepath.Base(path)))
 }
 
-// WriteFile adds a small file. Commit makes it durable.
+// WriteFile adds a small file. Sync makes it durable.
 func (b *Building) WriteFile(name string, data []byte) error {
 	return os.WriteFile(filepath.Join(b.Dir, name), data, 0o600)
 }
@@ -80,10 +80,10 @@ func writeSynced(path string, data []byte) error {
 // Discard removes what was built.
 func (b *Building) Discard() error { return os.RemoveAll(b.Dir) }
 
-// Commit makes the snapshot appear as kind/name, in place of one of the same name.
+// Commit makes the snapshot, once it is synced, appear as kind/name, in place of one of the same name.
 func (b *Building) Commit(kind, name string) (string, error) {
 	target := filepath.Join(b.store.kind(kind), name)
-	if err := b.sync(); err != nil {
+	if err := SyncDir(b.Dir); err != nil {
 		return "", err
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, b.Dir, unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
@@ -96,9 +96,9 @@ func (b *Building) Commit(kind, name string) (string, error) {
 	return target, SyncDir(filepath.Dir(target))
 }
 
-// sync makes everything built durable: all files at once, so that the file system's journal is written
+// Sync makes everything built durable: all files at once, so that the file system's journal is written
 // once and not for each of them. Files linked from elsewhere are durable already.
-func (b *Building) sync() error {
+func (b *Building) Sync() error {
 	entries, err := os.ReadDir(b.Dir)
 	if err != nil {
 		return err
@@ -108,10 +108,7 @@ func (b *Building) sync() error {
 	for _, e := range entries {
 		group.Go(func() error { return syncNew(filepath.Join(b.Dir, e.Name())) })
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return SyncDir(b.Dir)
+	return group.Wait()
 }
 
 func syncNew(path string) error {

@@ -2,7 +2,7 @@
 // at most 64 MiB, named by the SHA-256 of its bytes: `age -d | zstd -d | tar x` opens it.
 //
 // The zstd file consists of many independent frames (RFC 8878, 3.1), cut at the folder's end or after
-// 2 MiB, so that they compress in parallel and a reader which knows the frame table can fetch one
+// 1 MiB, so that they compress in parallel and a reader which knows the frame table can fetch one
 // folder without reading the rest. The package knows nothing of manifests or of where packs are kept.
 package pack
 
@@ -15,7 +15,7 @@ const (
 	Limit     = 64 << 20 // no pack is larger
 	ChunkSize = 32 << 20 // a larger file is stored in parts of this size
 	MaxFile   = 1 << 50  // no file is believed to be larger
-	frameSize = 2 << 20  // plain bytes gathered before they are compressed
+	frameSize = 1 << 20  // plain bytes gathered before they are compressed
 	maxFrame  = 16 << 20 // no frame a reader accepts is larger
 )
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"io"
 	"os"
@@ -95,8 +96,12 @@ func (c *closer) close(s *sealer, b *building) error {
 	return nil
 }
 
+// keep waits until the pack is on disk, reads it back and gives it its name.
 func (c *closer) keep(s *sealer, pack Pack) error {
 	err := s.file.Sync()
+	if err == nil {
+		err = readBack(s.file, pack)
+	}
 	if err == nil {
 		err = s.file.Close()
 	}
@@ -107,6 +112,18 @@ func (c *closer) keep(s *sealer, pack Pack) error {
 		s.discard()
 	}
 	return err
+}
+
+func readBack(file *os.File, pack Pack) error {
+	hash := sha256.New()
+	whole := io.NewSectionReader(file, 0, pack.Size)
+	if _, err := io.CopyBuffer(hash, struct{ io.Reader }{whole}, make([]byte, 128<<10)); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(hash.Sum(nil)); got != pack.SHA256 {
+		return fmt.Errorf("pack %s reads back with other bytes: the disk under %s is not to be trusted", pack.FileName(), file.Name())
+	}
+	return nil
 }
 
 func (c *closer) wait() error { return c.group.Wait() }

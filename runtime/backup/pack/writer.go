@@ -73,7 +73,7 @@ func NewWriter(ctx context.Context, dir string, recipients []age.Recipient, work
 		return nil, err
 	}
 	w := &Writer{dir: dir, recipients: recipients,
-		todo: make(chan *frame, workers), ordered: make(chan *frame, 2*workers+1), sealed: make(chan error, 1)}
+		todo: make(chan *frame, workers), ordered: make(chan *frame, 2*workers), sealed: make(chan error, 1)}
 	w.ctx, w.stop = context.WithCancelCause(ctx)
 	for range workers {
 		go compress(encoder, w.todo)
