@@ -22,6 +22,8 @@ type Transport struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Repeatable names further requests that may be sent twice, such as a POST that only checks; nil means none.
+	Repeatable func(*http.Request) bool
 }
 
 // tries is how often a request is sent at most.
@@ -74,23 +76,23 @@ func (t *Transport) wait(req *http.Request, resp *http.Response, err error, try 
 	backoff := 500 * time.Millisecond << (try - 1)
 	switch {
 	case err != nil:
-		return backoff, harmless(req)
+		return backoff, t.harmless(req)
 	case resp.StatusCode == http.StatusTooManyRequests: // refused, so whatever it was had no effect
 		return max(t.asked(resp), backoff), true
 	case resp.StatusCode >= 500:
-		return max(t.asked(resp), backoff), harmless(req)
+		return max(t.asked(resp), backoff), t.harmless(req)
 	}
 	return 0, false
 }
 
 // harmless requests may be repeated: those that HTTP calls idempotent (RFC 9110 9.2.2), and those that are bound
 // to the state they were made for.
-func harmless(req *http.Request) bool {
+func (t *Transport) harmless(req *http.Request) bool {
 	switch req.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete:
 		return true
 	}
-	return req.Header.Get("If-Match") != ""
+	return req.Header.Get("If-Match") != "" || t.Repeatable != nil && t.Repeatable(req)
 }
 
 // asked reads Retry-After in both its forms, else the moment when a used-up limit is renewed.

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mailplan/mailplan/compiler/apply/polite"
 )
@@ -19,6 +20,9 @@ const DefaultBaseURL = "https://api.sendgrid.com"
 
 // page is how many domains one answer lists.
 const page = 50
+
+// patience is how long one call may take, with the pauses that SendGrid asks for.
+const patience = 3 * time.Minute
 
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 8 << 20
@@ -157,7 +161,7 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 
 func (c *Client) client() *http.Client {
 	if c.HTTP == nil {
-		return &http.Client{Transport: &polite.Transport{}}
+		return &http.Client{Transport: &polite.Transport{}, Timeout: patience}
 	}
 	return c.HTTP
 }

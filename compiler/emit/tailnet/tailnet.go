@@ -23,6 +23,7 @@ var policy string
 // view is what the template sees.
 type view struct {
 	*model.Site
+	Host        []string // what names the host: its tags, else its address
 	MailPorts   []string // tcp:993
 	AdminPorts  []string
 	Testable    []string // clients that a test can speak for
@@ -55,7 +56,10 @@ func Files(s *model.Site) ([]model.File, error) {
 }
 
 func newView(s *model.Site) view {
-	v := view{Site: s}
+	v := view{Site: s, Host: s.Tailnet.Tags}
+	if len(v.Host) == 0 {
+		v.Host = []string{s.Tailnet.Address}
+	}
 	dovecot, postfix := s.Containers.Dovecot, s.Containers.Postfix
 	for _, p := range []struct {
 		address string
@@ -78,11 +82,11 @@ func newView(s *model.Site) view {
 	return v
 }
 
-// onHost names a port on every tag of the host.
+// onHost names a port of the host.
 func (v view) onHost(port int) []string {
 	var list []string
-	for _, tag := range v.Tailnet.Tags {
-		list = append(list, fmt.Sprintf("%s:%d", tag, port))
+	for _, name := range v.Host {
+		list = append(list, fmt.Sprintf("%s:%d", name, port))
 	}
 	return list
 }

@@ -61,6 +61,19 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// TestWithoutTags: a host without a tag is named by its address; a grant to nothing would be refused.
+func TestWithoutTags(t *testing.T) {
+	s := emittest.Site()
+	s.Tailnet.Tags, s.Tailnet.Clients = nil, []string{"group:staff"}
+	p := parse(t, s)
+	if want := []string{s.Tailnet.Address}; len(p.Grants) != 1 || !cmp.Equal(want, p.Grants[0].Dst) {
+		t.Errorf("grants: %+v", p.Grants)
+	}
+	if len(p.Tests) != 1 || p.Tests[0].Deny[0] != s.Tailnet.Address+":22" {
+		t.Errorf("tests: %+v", p.Tests)
+	}
+}
+
 // TestOnlyWhatIsThere: a port that is off, or bound elsewhere, is granted to nobody.
 func TestOnlyWhatIsThere(t *testing.T) {
 	s := emittest.Site()
