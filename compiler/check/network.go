@@ -54,8 +54,9 @@ func (c *checker) listeners() []listener {
 		{"dovecot", k.Dovecot.Address, k.Dovecot.POP3S, "containers.dovecot"},
 	}
 	if m := c.site.Monitoring.Metrics; m.Address != "" {
-		list = append(list, listener{"metrics", m.Address, m.Port, "monitoring.metrics.address"})
+		list = append(list, listener{"metrics", m.Address, m.Port, "monitoring.metrics"})
 	}
+	list = append(list, listener{"backup metrics", c.site.ExecutorAddress(), c.site.Monitoring.Metrics.BackupPort, "monitoring.metrics"})
 	for _, own := range k.Own {
 		for i, p := range own.Publish {
 			list = append(list, listener{own.Name, p.Address, p.Port, fmt.Sprintf("%s.publish[%d]", model.Path("containers", own.Name), i)})
@@ -86,7 +87,7 @@ func bindEverywhere(c *checker) {
 	c.eachAddress(func(l listener, addr netip.Addr, err error) {
 		if err == nil && addr.IsUnspecified() {
 			f := c.report(l.path+".address", "%s listens on %s", l.service, l.address)
-			if c.site.Tailnet != nil && l.path != "monitoring.metrics.address" {
+			if c.site.Tailnet != nil && l.path != "monitoring.metrics" {
 				f.fix(l.path+".address", `"`+c.site.Tailnet.Address+`"`)
 			}
 		}

@@ -17,6 +17,14 @@ type Site struct {
 	Monitoring Monitoring `json:"monitoring"`
 }
 
+// ExecutorAddress is where the executor on the host shows its metrics.
+func (s *Site) ExecutorAddress() string {
+	if s.Monitoring.Metrics.Address == "" {
+		return "127.0.0.1"
+	}
+	return s.Monitoring.Metrics.Address
+}
+
 // SecretRef names a value of the secrets file. The value itself never is in a model.
 type SecretRef struct {
 	Secret string `json:"secret"`
@@ -100,8 +108,9 @@ type Monitoring struct {
 		ScanDays      int `json:"scanDays"`
 	} `json:"logs"`
 	Metrics struct {
-		Port    int    `json:"port"`
-		Address string `json:"address,omitempty"`
+		Port       int    `json:"port"`
+		BackupPort int    `json:"backupPort"` // of the executor, on the host
+		Address    string `json:"address,omitempty"`
 	} `json:"metrics"`
 	Alerts struct {
 		Webhook *SecretRef `json:"webhook,omitempty"`

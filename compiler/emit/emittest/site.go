@@ -120,6 +120,7 @@ func backup() model.Backup {
 func monitoring(m *model.Monitoring) {
 	m.Logs.ContainerDays, m.Logs.BackupDays, m.Logs.SyncDays, m.Logs.ScanDays = 7, 30, 30, 30
 	m.Metrics.Port = 9090
+	m.Metrics.BackupPort = 9091
 	m.Alerts.Email = "alerts@partner.example"
 	m.ProbeMinutes, m.CertificateWarnDays = 15, 21
 }

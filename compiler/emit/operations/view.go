@@ -131,6 +131,7 @@ func (v *view) ports() {
 	add(mail(dovecot.Address), dovecot.IMAPS, "IMAP, TLS from the start", "dovecot")
 	add(mail(dovecot.Address), dovecot.POP3S, "POP3, TLS from the start", "dovecot")
 	add(v.Monitoring.Metrics.Address, v.Monitoring.Metrics.Port, "metrics", "mailserver-api")
+	add(v.ExecutorAddress(), v.Monitoring.Metrics.BackupPort, "metrics of backups", "mailpland on the host")
 	for _, own := range v.Containers.Own {
 		for _, p := range own.Publish {
 			add(p.Address, p.Port, "the site's own", own.Name)

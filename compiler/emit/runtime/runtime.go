@@ -6,7 +6,9 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/mailplan/mailplan/compiler/model"
@@ -35,7 +37,10 @@ func Files(s *model.Site) ([]model.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := encode("backup.json", "backup", &config.Config{Backup: backup(s)})
+	host, err := encode("backup.json", "backup", &config.Config{
+		Backup: backup(s),
+		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
+	})
 	if err != nil {
 		return nil, err
 	}
