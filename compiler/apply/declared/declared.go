@@ -10,6 +10,8 @@ import (
 	"github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
 	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/apply/relay"
+	"github.com/mailplan/mailplan/compiler/apply/tailnet"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
@@ -29,5 +31,13 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 	}
 	rows := &accounts.Plane{Site: s, Secrets: func(name string) (string, error) { return name, nil }}
 	people, err := rows.Desired(ctx)
-	return slices.Concat(objects, files, people), err
+	if err != nil {
+		return nil, err
+	}
+	domains, err := (&relay.Plane{Site: s}).Desired(ctx)
+	if err != nil {
+		return nil, err
+	}
+	network, err := (&tailnet.Plane{Site: s}).Desired(ctx)
+	return slices.Concat(objects, files, people, domains, network), err
 }
