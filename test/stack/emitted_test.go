@@ -10,10 +10,14 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
@@ -79,12 +83,42 @@ func TestEmittedStack(t *testing.T) {
 	person := func(user, password string) stack.Client {
 		return stack.Client{Address: site.Model.Containers.Dovecot.Address, TLS: trusting(p, "imap.example.com"), User: user, Password: password}
 	}
+	t.Run("ports", func(t *testing.T) { ports(t, p) })
 	run(t, journal, actors{
 		t: t, journal: journal, project: p, smarthost: smarthost, tunnel: tunnel, dkimRecord: record,
 		alice:    person("alice@example.com", passwordOf("alice@example.com")),
 		bob:      person("bob@example.com", bobs),
 		stranger: person("alice@example.com", "a guess"),
 	}.flows())
+}
+
+// ports holds who can reach what: from outside four ports of one address, from each container exactly
+// what testdata/matrix.txt says.
+func ports(t *testing.T, p *stack.Project) {
+	if open := stack.Open(p.Site.Containers.Dovecot.Address); !slices.Equal(open, []int{465, 587, 993, 995}) {
+		t.Errorf("open to the tailnet: %v", open)
+	}
+	matrix, err := p.Matrix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	for _, reach := range matrix {
+		fmt.Fprintln(&got, reach)
+	}
+	const path = "testdata/matrix.txt"
+	if os.Getenv("MAILPLAN_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("who reaches what (-want +got):\n%s", diff)
+	}
 }
 
 // run runs the flows in order and prints a table of their results.
