@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 	"github.com/mailplan/mailplan/runtime/backup/scripts"
@@ -115,6 +116,45 @@ func TestRestoreOnAHostWithoutConfiguration(t *testing.T) {
 	}
 	if code, out, said := call(append(args, "--trust", key)...); code != 0 || !strings.Contains(out, "restored 38 files") {
 		t.Errorf("exit %d, %s%s", code, out, said)
+	}
+}
+
+func TestRestoreStraightFromTheBucketOnAnEmptyHost(t *testing.T) {
+	s := backuptest.NewSite(t)
+	server := backuptest.StartS3(t, "copies")
+	offsite := server.Offsite(t, s, "copies")
+	offsite.Prefix = "home"
+	s.Config.Offsite = &offsite
+	data, err := json.Marshal(config.Config{Backup: &s.Config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(t, "mailpland.json", string(data))
+	if code, out, said := call("backup", "run", "--config", s.Path("mailpland.json")); code != 0 {
+		t.Fatal(out, said)
+	}
+	if code, out, said := call("backup", "verify", "--config", s.Path("mailpland.json")); code != 0 || !strings.Contains(out, "5 objects off-site are in place and locked") {
+		t.Errorf("verify: exit %d, %s%s", code, out, said)
+	}
+	key, err := os.ReadFile(s.Path("state/signing-keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "backup")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "backupsecret")
+	t.Setenv("AWS_ENDPOINT_URL_S3", server.Endpoint)
+	for from, c := range map[string]struct {
+		code int
+		says string
+	}{
+		"s3://copies/home": {0, "restored 38 files"}, "s3://copies/home@" + time.Now().UTC().Format(time.DateOnly): {0, "restored 38 files"},
+		"s3://copies/home@2001-01-01": {1, "no such backup"}, "s3://copies/office": {1, "no such backup"},
+	} {
+		code, out, said := call("restore", "--config", s.Path("none.json"), "--from", from, "--target", s.Path("target"+strings.ReplaceAll(from, "/", "_")),
+			"--identity", s.Path("identity"), "--trust", strings.TrimSpace(string(key)))
+		if code != c.code || !strings.Contains(out+said, c.says) {
+			t.Errorf("%s: exit %d, %s%s", from, code, out, said)
+		}
 	}
 }
 

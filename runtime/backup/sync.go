@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
@@ -60,8 +61,28 @@ func (x *Executor) keepReceipt(r *offsite.Receipt) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("offsite/%08d-%s", r.Sequence, r.Week)
-	return replaceFile(x.statePath(name), manifest.SignLine(body, x.key))
+	if err := replaceFile(x.statePath(receiptName(r)), manifest.SignLine(body, x.key)); err != nil {
+		return err
+	}
+	return x.dropReceipts(r.Sent)
+}
+
+// dropReceipts removes the receipts whose locks have ended: nothing is promised by them any more.
+func (x *Executor) dropReceipts(now time.Time) error {
+	all, err := x.Receipts()
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if now.After(r.RetainUntil) {
+			err = errors.Join(err, os.Remove(x.statePath(receiptName(r))))
+		}
+	}
+	return err
+}
+
+func receiptName(r *offsite.Receipt) string {
+	return fmt.Sprintf("offsite/%08d-%s", r.Sequence, r.Week)
 }
 
 // Receipts returns what was sent, oldest first. A receipt that is not signed by the executor is an error.
@@ -108,14 +129,8 @@ func (x *Executor) VerifyOffsite(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	asked, wrong := 0, []error{x.newestIsSent(receipts)}
-	for _, r := range receipts {
-		if now.Before(r.RetainUntil) {
-			asked += len(r.Objects)
-			wrong = append(wrong, bucket.Audit(ctx, r, now))
-		}
-	}
-	return asked, errors.Join(wrong...)
+	objects := offsite.Promised(receipts, now)
+	return len(objects), errors.Join(x.newestIsSent(receipts), bucket.Audit(ctx, objects))
 }
 
 func (x *Executor) newestIsSent(receipts []*offsite.Receipt) error {

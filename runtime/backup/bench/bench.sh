@@ -38,10 +38,9 @@ measure() {
 }
 size() { du -sb "$1" | cut -f 1; }
 
-mp() { "$mailpland" "$@" --config config.json; }
-export -f mp
-loop() { # the plain emergency loop, without names and times put right
+loop() { # the plain emergency loop, without names and times put right; on disk in the end, as a restore is
 	mkdir -p loop && for p in "$(snapshot)"/*.tar.zst.age; do age -d -i key "$p" | zstd -dcq | tar -x -C loop; done
+	sync -f loop
 }
 
 : > raw.txt

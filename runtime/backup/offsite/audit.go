@@ -5,23 +5,42 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Audit asks the bucket for every object of a receipt whose lock has not ended: it must be the version
-// that was sent, with its checksum, mode and date. Nothing is downloaded. All that is wrong is in the
-// error. now is the server's time.
-func (b *Bucket) Audit(ctx context.Context, r *Receipt, now time.Time) error {
-	if !now.Before(r.RetainUntil) {
-		return nil
+// Promised returns every object which at that time is still to be locked by one of the receipts, each
+// once.
+func Promised(receipts []*Receipt, now time.Time) []Object {
+	seen := map[string]bool{}
+	var all []Object
+	for i := len(receipts) - 1; i >= 0; i-- {
+		for _, o := range receipts[i].Objects {
+			if now.Before(o.RetainUntil) && !seen[o.Key] {
+				seen[o.Key] = true
+				all = append(all, o)
+			}
+		}
 	}
-	var wrong []error
-	for _, want := range r.Objects {
-		if err := b.auditObject(ctx, want); err != nil {
-			wrong = append(wrong, fmt.Errorf("off-site run %d: %s: %w", r.Sequence, want.Key, err))
-		}
-		if ctx.Err() != nil {
+	return all
+}
+
+// Audit asks the bucket for every object: it must be the version that was sent, with its checksum, mode
+// and date. Nothing is downloaded. All that is wrong is in the error.
+func (b *Bucket) Audit(ctx context.Context, objects []Object) error {
+	wrong := make([]error, len(objects))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, want := range objects {
+		group.Go(func() error {
+			if err := b.auditObject(ctx, want); err != nil {
+				wrong[i] = fmt.Errorf("off-site %s: %w", want.Key, err)
+			}
 			return ctx.Err()
-		}
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	return errors.Join(wrong...)
 }
