@@ -16,12 +16,12 @@ import (
 
 // openRelay is SendGrid, which looks names up in the zones of the sandbox, and leads a domain's names to where the
 // site says it does.
-func openRelay(dir string, s *model.Site, keys *secrets, lookup func(host string) (target string, ok bool)) (apply.Plane, error) {
+func openRelay(dir string, s *model.Site, secret func(name string) (string, error), lookup func(host string) (target string, ok bool)) (apply.Plane, error) {
 	p := &relay.Plane{Site: s}
 	if s.Relay.Provider != "sendgrid" {
 		return p, nil
 	}
-	key, err := keys.value(s.Relay.Password.Secret)
+	key, err := secret(s.Relay.Password.Secret)
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +42,12 @@ func openRelay(dir string, s *model.Site, keys *secrets, lookup func(host string
 }
 
 // openTailnet is Tailscale, with the site's host in the tailnet and the groups that the site names defined.
-func openTailnet(dir string, s *model.Site, keys *secrets) (apply.Plane, error) {
+func openTailnet(dir string, s *model.Site, value func(name string) (string, error)) (apply.Plane, error) {
 	p := &tailnet.Plane{Site: s}
 	if s.Tailnet == nil {
 		return p, nil
 	}
-	secret, err := keys.value(s.Tailnet.OAuth.Secret)
+	secret, err := value(s.Tailnet.OAuth.Secret)
 	if err != nil {
 		return nil, err
 	}
