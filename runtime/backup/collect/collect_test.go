@@ -119,3 +119,25 @@ func TestSameContentIsStoredOnce(t *testing.T) {
 		t.Errorf("%d files became a tar of %d bytes: five equal messages are stored more than once", class.Files, plain)
 	}
 }
+
+func TestFileWhichNeverStopsChangingIsAFailure(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "ledger.db"), "page 0")
+	write(t, filepath.Join(root, "still"), "still")
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 0; ctx.Err() == nil; n++ {
+			if err := os.WriteFile(filepath.Join(root, "ledger.db"), fmt.Appendf(nil, "page %d", n%10), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	_, class, _ := collectOnce(t, root, "", false)
+	stop()
+	<-stopped
+	if !strings.Contains(class.Error, "kept changing") || class.Files != 1 {
+		t.Errorf("got error %q and %d files", class.Error, class.Files)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
 	"github.com/mailplan/mailplan/runtime/backup/walk"
@@ -18,6 +19,10 @@ import (
 // wholeFile is the size up to which a file is read into memory at once; a larger one is read twice,
 // once for its hash and, if that is new, once more into the pack.
 const wholeFile = 2 << 20
+
+// clockTick is longer than the step in which the kernel stamps files: a change within it of the one
+// before may leave the same time.
+const clockTick = 40 * time.Millisecond
 
 // job is an entry of the walk on its way into the manifest, in order.
 type job struct {
@@ -53,7 +58,7 @@ func (j *job) read(from *buffers) {
 	j.err = j.stable(file, from)
 }
 
-// stable reads until the file did not change meanwhile. A message never does.
+// stable reads until the file surely did not change meanwhile. A message never does.
 func (j *job) stable(file *os.File, from *buffers) error {
 	const attempts = 5
 	for range attempts {
@@ -70,9 +75,11 @@ func (j *job) stable(file *os.File, from *buffers) error {
 		if err != nil {
 			return err
 		}
-		if read == before.Size && before.Size == after.Size && before.Mtim == after.Mtim {
+		same := read == before.Size && before.Size == after.Size && before.Mtim == after.Mtim
+		if same && (j.found.Message() || time.Since(time.Unix(before.Mtim.Unix())) > clockTick) {
 			return nil
 		}
+		time.Sleep(clockTick)
 	}
 	return fmt.Errorf("%s kept changing while it was read", j.entry.Path)
 }

@@ -166,3 +166,69 @@ func TestTmpAndLocksAreLeftOut(t *testing.T) {
 		t.Errorf("got %v, %v; want %s", got, err, want)
 	}
 }
+
+func TestLinkedRootIsFollowed(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(root, link); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err := walk.Tree(context.Background(), link, walk.Options{}, func(walk.Entry) error { n++; return nil })
+	if err != nil || n != 2 {
+		t.Errorf("found %d, %v", n, err)
+	}
+}
+
+// TestWalkIsLinear walks two trees of Maildirs, the second ten times as large. MAILPLAN_WALK_FILES is the
+// size of the second.
+func TestWalkIsLinear(t *testing.T) {
+	files, err := strconv.Atoi(os.Getenv("MAILPLAN_WALK_FILES"))
+	if err != nil {
+		files = 20000
+	}
+	var took [2]time.Duration
+	for i, n := range []int{files / 10, files} {
+		root := t.TempDir()
+		fill(t, root, n)
+		start, found := time.Now(), 0
+		err := walk.Tree(context.Background(), root, walk.Options{}, func(e walk.Entry) error {
+			if e.Message() {
+				found++
+			}
+			_, err := e.Lstat()
+			return err
+		})
+		took[i] = time.Since(start)
+		if err != nil || found != n {
+			t.Fatalf("found %d of %d, %v", found, n, err)
+		}
+	}
+	t.Logf("%d files in %v, %d in %v", files/10, took[0], files, took[1])
+	if took[1] > 30*took[0]+time.Second {
+		t.Errorf("ten times the files took %v instead of %v", took[1], took[0])
+	}
+}
+
+// fill makes n empty messages in Maildirs of 1,000.
+func fill(t *testing.T, root string, n int) {
+	t.Helper()
+	for i := range n {
+		maildir := filepath.Join(root, "example.com", fmt.Sprintf("user%04d", i/1000), "Maildir")
+		if i%1000 == 0 {
+			for _, dir := range []string{"cur", "new", "tmp"} {
+				if err := os.MkdirAll(filepath.Join(maildir, dir), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		file, err := os.Create(filepath.Join(maildir, "cur", fmt.Sprintf("%d.M%dP1.mx,S=0:2,S", 1700000000+i, i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+	}
+}

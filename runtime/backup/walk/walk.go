@@ -38,6 +38,10 @@ type Options struct {
 // Tree walks the folder or file root and calls visit for everything found. visit may stop the walk by
 // an error.
 func Tree(ctx context.Context, root string, options Options, visit func(Entry) error) error {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(root)
 	if err != nil {
 		return err
