@@ -15,7 +15,6 @@ import (
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/plan"
-	"github.com/mailplan/mailplan/compiler/sandbox"
 )
 
 func (c *cli) newApply() *cobra.Command {
@@ -26,13 +25,12 @@ func (c *cli) newApply() *cobra.Command {
 		Long: `apply carries out what diff shows. A saved plan is refused if the site or anything it looked at has moved since.
 Ctrl-C stops at the next step; run apply again to go on.
 
-  mailplan apply --sandbox /tmp/s
+  mailplan apply                    to the live planes, with the secrets beside the site
+  mailplan apply --plane edge       one of them
+  mailplan apply --sandbox /tmp/s   to stand-ins
   mailplan diff --sandbox /tmp/s --out plan.json; mailplan apply --sandbox /tmp/s --plan plan.json`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.sandbox == "" {
-				return errors.New("apply to what? --sandbox DIR uses stand-ins for every outside system")
-			}
 			return c.apply(cmd.Context(), args, o)
 		},
 	}
@@ -43,14 +41,14 @@ Ctrl-C stops at the next step; run apply again to go on.
 
 // applying is what an apply is told.
 type applying struct {
-	sandbox string
+	where
 	allow   []string // rules and guards that do not stop it
 	saved   string   // file of a saved plan
 	confirm string   // the site's name, typed, for steps that can't be undone
 }
 
 func (o *applying) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
+	o.where.flags(cmd)
 	cmd.Flags().StringSliceVar(&o.allow, "allow", nil, "go on despite these rules and guards, each by its name")
 	cmd.Flags().StringVar(&o.confirm, "confirm", "", "the site's name, when the plan has steps that can't be undone")
 }
@@ -64,23 +62,19 @@ func (c *cli) apply(ctx context.Context, args []string, o applying) error {
 }
 
 // converge plans, guards and carries out, alone: another run at the same time is refused.
-func (c *cli) converge(ctx context.Context, site *compiler.Site, o applying) error {
-	unlock, err := sandbox.Lock(o.sandbox)
+func (c *cli) converge(ctx context.Context, site *compiler.Site, o applying) (err error) {
+	to, p, err := plans(ctx, site, o.where, holder())
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	box, p, err := planSandbox(ctx, site, o.sandbox)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, to.Close()) }()
 	if o.saved != "" {
 		if err := same(p, o.saved); err != nil {
 			c.say("%v", err)
 			return quit{exitRefused}
 		}
 	}
-	return c.carryOut(ctx, site, box, p, o)
+	return c.carryOut(ctx, site, to, p, o)
 }
 
 // same refuses a saved plan that is not what would be planned now.
@@ -97,8 +91,8 @@ func same(now plan.Plan, file string) error {
 	return saved.Moved(now)
 }
 
-func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sandbox, p plan.Plan, o applying) error {
-	cut, err := box.Journal.CutOff()
+func (c *cli) carryOut(ctx context.Context, site *compiler.Site, to opened, p plan.Plan, o applying) error {
+	cut, err := to.Journal.CutOff()
 	if err != nil {
 		return err
 	}
@@ -116,13 +110,13 @@ func (c *cli) carryOut(ctx context.Context, site *compiler.Site, box *sandbox.Sa
 		return err
 	}
 	start := time.Now()
-	err = apply.Run(ctx, p, box.Planes, box.Journal, c.progress())
+	err = apply.Run(ctx, p, to.Planes, to.Journal, c.progress())
 	c.clear()
 	if err != nil {
 		return err
 	}
 	c.say("%s in %.1fs", count(len(p.Changes), "change"), time.Since(start).Seconds())
-	c.tour(site, box)
+	c.tour(site, to)
 	return nil
 }
 

@@ -10,15 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/plan"
-	"github.com/mailplan/mailplan/compiler/sandbox"
 )
 
-// target is where diff and apply look.
+// target is what diff compares with.
 type target struct {
-	sandbox  string
+	where
 	from, to string
 	allow    []string // rules of severity error that do not stop it
 }
@@ -38,6 +36,7 @@ func (c *cli) newDiff() *cobra.Command {
 		Long: `diff compares the site with what lives, or two revisions of the site with each other.
 It ends with exit code 2 when there are changes.
 
+  mailplan diff                                against what lives; wants the secrets
   mailplan diff --sandbox /tmp/s               against the stand-ins of a sandbox
   mailplan diff --from main                    the site as it is here against a Git revision, without credentials
   mailplan diff --from v1 --to v2 --markdown   for a pull request
@@ -61,7 +60,7 @@ It ends with exit code 2 when there are changes.
 		},
 	}
 	cmd.Flags().StringSliceVar(&t.allow, "allow", nil, "go on despite these rules of severity error")
-	cmd.Flags().StringVar(&t.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
+	t.where.flags(cmd)
 	cmd.Flags().StringVar(&t.from, "from", "", "Git revision to compare from")
 	cmd.Flags().StringVar(&t.to, "to", "", "Git revision to compare to (default: the files as they are)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the plan as JSON")
@@ -73,8 +72,8 @@ It ends with exit code 2 when there are changes.
 
 func (t target) check() error {
 	switch {
-	case t.sandbox == "" && t.from == "":
-		return errors.New("compare with what? --sandbox DIR uses stand-ins, --from REV a Git revision")
+	case len(t.planes) > 0 && t.from != "":
+		return errors.New("--plane chooses among what lives, --from compares revisions: give one")
 	case t.sandbox != "" && t.from != "":
 		return errors.New("--sandbox and --from are two different comparisons: give one")
 	case t.to != "" && t.from == "":
@@ -91,25 +90,11 @@ func (c *cli) plan(ctx context.Context, args []string, t target) (plan.Plan, err
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	_, p, err := planSandbox(ctx, site, t.sandbox)
-	return p, err
-}
-
-func planSandbox(ctx context.Context, site *compiler.Site, dir string) (*sandbox.Sandbox, plan.Plan, error) {
-	tree, err := site.Tree()
+	to, p, err := plans(ctx, site, t.where, "")
 	if err != nil {
-		return nil, plan.Plan{}, err
+		return p, err
 	}
-	box, err := sandbox.Open(dir, site.Model, tree)
-	if err != nil {
-		return nil, plan.Plan{}, err
-	}
-	p, err := box.Plan(ctx, site.Model, head(site), compiler.Digest(tree))
-	if err != nil {
-		return nil, p, err
-	}
-	p.Locate(func(path string) string { return line(site, path) })
-	return box, p, nil
+	return p, to.Close()
 }
 
 func (c *cli) show(p plan.Plan, o output) error {

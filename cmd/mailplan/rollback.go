@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,9 +20,6 @@ taken down first, and the files of the site stay as they are; revert the commit 
   mailplan rollback HEAD~1 --sandbox /tmp/s`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.sandbox == "" {
-				return errors.New("roll back what? --sandbox DIR uses stand-ins for every outside system")
-			}
 			rev := args[len(args)-1]
 			dir, err := siteDir(args[:len(args)-1])
 			if err != nil {
@@ -37,6 +33,7 @@ taken down first, and the files of the site stay as they are; revert the commit 
 			if err != nil {
 				return fmt.Errorf("the site at %s:\n%w", rev, err)
 			}
+			o.secrets = dir // an older revision's values may have been rotated since
 			return c.converge(cmd.Context(), site, o)
 		},
 	}

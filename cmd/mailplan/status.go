@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -10,27 +9,25 @@ import (
 )
 
 func (c *cli) newStatus() *cobra.Command {
-	var dir string
+	var w where
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [SITE]",
 		Short: "Say whether everything is as declared, and only what is not",
 		Long: `status is for cron: it is silent and ends with 0 when all planes are as declared, and names drift with exit code 2.
 
+  mailplan status
   mailplan status --sandbox /tmp/s`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dir == "" {
-				return errors.New("status of what? --sandbox DIR uses stand-ins for every outside system")
-			}
-			p, err := c.plan(cmd.Context(), args, target{sandbox: dir})
+			p, err := c.plan(cmd.Context(), args, target{where: w})
 			if err != nil {
 				return err
 			}
 			return c.drift(p, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "sandbox", "", "folder with stand-ins for every outside system")
+	w.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print drift as JSON")
 	return cmd
 }

@@ -5,17 +5,19 @@ import (
 	"path/filepath"
 
 	"github.com/mailplan/mailplan/compiler"
-	"github.com/mailplan/mailplan/compiler/sandbox"
 )
 
-// tour says what there is to look at after a first apply.
-func (c *cli) tour(site *compiler.Site, box *sandbox.Sandbox) {
-	root := filepath.Join(box.Dir, "host", filepath.FromSlash(site.Model.Host.Root))
+// tour says what there is to look at after an apply to a sandbox.
+func (c *cli) tour(site *compiler.Site, to opened) {
+	if to.dir == "" {
+		return
+	}
+	root := filepath.Join(to.dir, "host", filepath.FromSlash(site.Model.Host.Root))
 	fmt.Fprintf(c.out, "\nworth a look:\n")
 	for _, item := range []struct{ path, what string }{
 		{filepath.Join(root, "docs", "operations.md"), "how to run this very system"},
 		{filepath.Join(root, "docker-compose.yml"), "its containers"},
-		{filepath.Join(box.Dir, "edge"), "the zones at the stand-in for Cloudflare"},
+		{filepath.Join(to.dir, "edge"), "the zones at the stand-in for Cloudflare"},
 	} {
 		if exists(item.path) {
 			fmt.Fprintf(c.out, "  %-60s %s\n", item.path, item.what)

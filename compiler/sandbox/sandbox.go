@@ -5,12 +5,10 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -20,9 +18,8 @@ import (
 	"github.com/mailplan/mailplan/compiler/apply/dns"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
-	"github.com/mailplan/mailplan/compiler/emit/accounts"
+	"github.com/mailplan/mailplan/compiler/converge"
 	"github.com/mailplan/mailplan/compiler/model"
-	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/sandbox/cloudflare"
 )
 
@@ -34,10 +31,8 @@ const markerText = "This folder is a mailplan sandbox: stand-ins for a host, a C
 
 // Sandbox is an open one, for one site.
 type Sandbox struct {
-	Dir     string
-	Host    *host.Host
-	Planes  []apply.Plane
-	Journal *apply.Journal
+	*converge.Target
+	Dir string
 }
 
 // Open makes the folder or goes on with it.
@@ -53,26 +48,34 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, err := openAccount(dir, s)
+	account, zones, err := openAccount(dir, s)
+	if err != nil {
+		return nil, err
+	}
+	smarthost, err := openRelay(dir, s, keys.value, zones.CNAME)
+	if err != nil {
+		return nil, err
+	}
+	network, err := openTailnet(dir, s, keys.value)
 	if err != nil {
 		return nil, err
 	}
 	h := &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: s.Host.Root, Secrets: keys.value}
-	routes := plan.Object{Plane: plan.Host, Kind: host.KindFile, ID: path.Join(s.Host.Root, "config/runtime/routes.json")}
-	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, routes.Ref())
+	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, h.RoutesRef())
 	if err != nil {
 		return nil, err
 	}
-	return &Sandbox{
-		Dir:  dir,
+	return &Sandbox{Dir: dir, Target: &converge.Target{
 		Host: h,
 		Planes: append(front,
 			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories()},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
 				Key: []byte(keys.values[model.SecretAccountsDB])},
+			// last, since both end with what waits for the world outside: names found in DNS, a host that has joined
+			smarthost, network,
 		),
 		Journal: apply.Open(filepath.Join(dir, "journal.jsonl")),
-	}, nil
+	}}, nil
 }
 
 // prepare refuses a folder that holds something else.
@@ -92,37 +95,19 @@ func prepare(dir string) error {
 }
 
 // openAccount puts the real SDK before the stand-in, without a socket between them.
-func openAccount(dir string, s *model.Site) (*edge.Edge, error) {
+func openAccount(dir string, s *model.Site) (*edge.Edge, *cloudflare.Server, error) {
 	server, err := cloudflare.New(filepath.Join(dir, "edge"), cloudflare.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	id, err := server.AccountID()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range dns.ZoneNames(s) {
 		if _, err := server.AddZone(name, cloudflare.Plan(s.Edge.Plan)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: cloudflare.BaseURL, HTTPClient: server.Client()}), nil
-}
-
-// Plan compares the sandbox with the site.
-func (b *Sandbox) Plan(ctx context.Context, s *model.Site, revision, tree string) (plan.Plan, error) {
-	before, err := b.Accounts()
-	if err != nil {
-		return plan.Plan{}, err
-	}
-	return apply.Plan(ctx, apply.Request{Site: s.Name, Revision: revision, Tree: tree, Before: before, After: s.Accounts()}, b.Planes)
-}
-
-// Accounts are those of the last apply: none before the first.
-func (b *Sandbox) Accounts() (model.Accounts, error) {
-	content, err := b.Host.Read(accounts.Path)
-	if err != nil {
-		return model.Accounts{}, err
-	}
-	return accounts.Parse(content)
+	return edge.New(edge.Config{Token: "sandbox", AccountID: id, BaseURL: cloudflare.BaseURL, HTTPClient: server.Client()}), server, nil
 }

@@ -61,11 +61,15 @@ func (s *Store) Missing() []model.Secret {
 	})
 }
 
-// Complete names everything that is missing or that its user would not take, at once.
-func (s *Store) Complete() error {
+// Complete names everything that is missing, or that its user would not take, at once; of those that only other
+// planes than the given ones use, nothing. No planes means all.
+func (s *Store) Complete(planes []string) error {
 	var list []error
 	generator := NewGenerator(s.site)
 	for _, e := range s.site.Inventory() {
+		if !concerns(e, planes) {
+			continue
+		}
 		v, ok := s.file.Value(e.Name)
 		if !ok {
 			list = append(list, fmt.Errorf("  %s (%s)", e.Name, e.Purpose))
@@ -78,6 +82,21 @@ func (s *Store) Complete() error {
 	}
 	return fmt.Errorf("%s lacks what the site needs; mailplan secret generate makes what can be made, mailplan secret set the rest:\n%w",
 		s.path, errors.Join(list...))
+}
+
+// concerns says whether a secret is used on one of the planes: a provider's has that plane's name among its users, a
+// key for signing is published by the edge, and all that a service uses is in files of the host.
+func concerns(e model.Secret, planes []string) bool {
+	providers := []string{"edge", "tailnet", "accounts", "relay", "cloud"}
+	for _, p := range planes {
+		switch {
+		case slices.Contains(e.UsedBy, p), p == "edge" && strings.HasPrefix(e.Purpose, "DKIM key"):
+			return true
+		case p == "host" && slices.ContainsFunc(e.UsedBy, func(u string) bool { return !slices.Contains(providers, u) }):
+			return true
+		}
+	}
+	return len(planes) == 0
 }
 
 // Value is what a plane asks for.

@@ -165,6 +165,11 @@ func (h *Host) target(rel string) string {
 	return path.Join(h.Root, rel)
 }
 
+// RoutesRef names the ingest's table as a dependency: the edge leads no mail to a host that has none.
+func (h *Host) RoutesRef() string {
+	return plan.Object{Plane: plan.Host, Kind: KindFile, ID: path.Join(h.Root, "config/runtime/routes.json")}.Ref()
+}
+
 func object(kind, id string, v value, from string) plan.Object {
 	phase := plan.Place
 	if kind == KindDirectory {

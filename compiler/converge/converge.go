@@ -1,0 +1,59 @@
+// Package converge is what a site is brought to, live or in a sandbox: the planes, the host on which the last apply left
+// its word, and the journal. Package live and package sandbox assemble one each; from here on nobody asks which it is.
+package converge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/emit/accounts"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Target is an open one, for one site.
+type Target struct {
+	Host    *host.Host
+	Planes  []apply.Plane
+	Journal *apply.Journal
+}
+
+// Plan compares it with the site.
+func (t *Target) Plan(ctx context.Context, s *model.Site, revision, tree string) (plan.Plan, error) {
+	before, err := t.Accounts()
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return apply.Plan(ctx, apply.Request{Site: s.Name, Revision: revision, Tree: tree, Before: before, After: s.Accounts()}, t.Planes)
+}
+
+// Accounts are those of the last apply, as it left them on the host: none before the first.
+func (t *Target) Accounts() (model.Accounts, error) {
+	content, err := t.Host.Read(accounts.Path)
+	if err != nil {
+		return model.Accounts{}, fmt.Errorf("read what was applied last: %w", err)
+	}
+	return accounts.Parse(content)
+}
+
+// Only leaves out all planes but those that are named; no name leaves out none.
+func (t *Target) Only(names []string) error {
+	var all []string
+	for _, p := range t.Planes {
+		all = append(all, string(p.Name()))
+	}
+	for _, n := range names {
+		if !slices.Contains(all, n) {
+			slices.Sort(all)
+			return fmt.Errorf("there is no plane %q here: the site has %s", n, strings.Join(slices.Compact(all), ", "))
+		}
+	}
+	t.Planes = slices.DeleteFunc(t.Planes, func(p apply.Plane) bool {
+		return len(names) > 0 && !slices.Contains(names, string(p.Name()))
+	})
+	return nil
+}
