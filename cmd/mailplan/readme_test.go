@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,7 +27,8 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, shown := block(t, string(text), "```cue\n"), block(t, string(text), "HEAD`:\n\n```\n")
+	site, shown := block(t, string(text), "```cue\n", "```\n"), block(t, string(text), "HEAD`:\n\n```\n", "```\n")
+	comment := block(t, string(text), "````markdown\n", "````\n")
 	dir := t.TempDir()
 	t.Chdir(dir)
 	write := func(content string) {
@@ -41,26 +43,35 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	write(strings.NewReplacer(", bob: {}", "", `["alice", "bob"]`, `["alice", "crm@partner.example"]`).Replace(site))
-	var out, talk bytes.Buffer
-	if code := Run(context.Background(), []string{"diff", "--from", "HEAD"}, nil, &out, &talk); code != exitChanges {
-		t.Fatalf("exit %d\n%s", code, talk.String())
-	}
+	plan, markdown := diffHead(t), diffHead(t, "--markdown")
 	if os.Getenv("MAILPLAN_UPDATE") != "" {
-		updated := strings.Replace(string(text), shown, out.String(), 1)
+		updated := strings.Replace(strings.Replace(string(text), shown, plan, 1), comment, markdown, 1)
 		if err := os.WriteFile(readme, []byte(updated), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if d := cmp.Diff(shown, out.String()); d != "" {
+	if d := cmp.Diff([]string{shown, masks.ReplaceAllString(comment, "$1ID")}, []string{plan, masks.ReplaceAllString(markdown, "$1ID")}); d != "" {
 		t.Errorf("the README shows another plan: %s", d)
 	}
 }
 
-func block(t *testing.T, text, head string) string {
+// masks covers what differs from commit to commit.
+var masks = regexp.MustCompile("(plan `|revision `)[0-9a-f]{12}")
+
+func diffHead(t *testing.T, more ...string) string {
+	t.Helper()
+	var out, talk bytes.Buffer
+	if code := Run(context.Background(), append([]string{"diff", "--from", "HEAD"}, more...), nil, &out, &talk); code != exitChanges {
+		t.Fatalf("exit %d\n%s", code, talk.String())
+	}
+	return out.String()
+}
+
+func block(t *testing.T, text, head, tail string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, head)
-	body, _, ok2 := strings.Cut(rest, "```\n")
+	body, _, ok2 := strings.Cut(rest, tail)
 	if !ok || !ok2 {
 		t.Fatalf("the README has no block after %q", head)
 	}

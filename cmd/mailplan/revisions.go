@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply/declared"
@@ -54,7 +55,7 @@ func declaredAt(ctx context.Context, dir, name string) (side, string, error) {
 	if err != nil {
 		return side{}, "", err
 	}
-	site, err := compiler.LoadFS(fsys, name+":"+dir)
+	site, err := compiler.LoadFS(fsys, name+":"+filepath.Clean(dir))
 	if err != nil {
 		return side{}, "", fmt.Errorf("the site at %s:\n%w", name, err)
 	}
