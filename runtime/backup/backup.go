@@ -39,7 +39,7 @@ type Executor struct {
 	Log      *slog.Logger
 }
 
-// New returns the Executor of a configuration. It makes the signing key if there is none.
+// New returns the Executor of a configuration. It changes nothing on disk.
 func New(c config.Backup) (*Executor, error) {
 	x := &Executor{config: c, Now: time.Now, Workers: runtime.GOMAXPROCS(0), Log: slog.Default()}
 	for _, text := range c.Recipients {
@@ -53,10 +53,7 @@ func New(c config.Backup) (*Executor, error) {
 	if x.zone, err = time.LoadLocation(c.Schedule.TimeZone); err != nil {
 		return nil, err
 	}
-	if x.key, err = signingKey(c.SigningKeyFile); err != nil {
-		return nil, err
-	}
-	if err := rememberKey(c.State, x.key.Public().(ed25519.PublicKey)); err != nil {
+	if x.key, err = manifest.ReadSigningKey(c.SigningKeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	trusted, err := Trusted(c)
@@ -65,6 +62,19 @@ func New(c config.Backup) (*Executor, error) {
 	}
 	x.store = local.Store{Path: c.Local.Path, Trusted: trusted}
 	return x, nil
+}
+
+// prepareKey makes the signing key if there is none, and notes it among those that are trusted.
+func (x *Executor) prepareKey() error {
+	var err error
+	if x.key, err = signingKey(x.config.SigningKeyFile); err != nil {
+		return err
+	}
+	if err := rememberKey(x.config.State, x.key.Public().(ed25519.PublicKey)); err != nil {
+		return err
+	}
+	x.store.Trusted, err = Trusted(x.config)
+	return err
 }
 
 // Store is where the local snapshots are.

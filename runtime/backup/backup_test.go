@@ -31,7 +31,7 @@ func restoreByHand(t testing.TB, s *backuptest.Site, snapshot, target string) {
 
 func TestRestoreByHandGivesBackEveryFile(t *testing.T) {
 	s := backuptest.NewSite(t)
-	big := make([]byte, 70<<20) // more than two parts
+	big := make([]byte, 33<<20) // more than one part
 	for i := range big {
 		big[i] = byte(i * i >> 7)
 	}

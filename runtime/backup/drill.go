@@ -21,6 +21,9 @@ func (x *Executor) Drill(ctx context.Context) (*drill.Receipt, error) {
 		return nil, err
 	}
 	defer release()
+	if err := x.prepareKey(); err != nil {
+		return nil, err
+	}
 	identities, err := x.drillIdentities()
 	if err != nil {
 		return nil, err

@@ -40,6 +40,9 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 		return Result{}, err
 	}
 	defer release()
+	if err := x.prepareKey(); err != nil {
+		return Result{}, err
+	}
 	r := Result{Started: x.Now().UTC()}
 	base, err := x.run(ctx, options, &r)
 	r.Finished = x.Now().UTC()

@@ -34,6 +34,9 @@ func (x *Executor) Sync(ctx context.Context, progress func(int64)) (*offsite.Rec
 		return nil, err
 	}
 	defer release()
+	if err := x.prepareKey(); err != nil {
+		return nil, err
+	}
 	bucket, err := x.Bucket()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"context"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,12 +124,12 @@ func TestNextRunHealsADamagedPack(t *testing.T) {
 	}
 }
 
-// strangeKey gives the executor another signing key, as if the snapshots were somebody else's.
+// strangeKey makes the executor believe another key, as if the snapshots were somebody else's.
 func strangeKey(t *testing.T, s *backuptest.Site) {
-	for _, name := range []string{"state/signing.key", "state/signing-keys"} {
-		if err := os.Remove(s.Path(name)); err != nil {
-			t.Fatal(err)
-		}
+	seed := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	s.Write(t, "state/signing.key", seed)
+	if err := os.Remove(s.Path("state/signing-keys")); err != nil {
+		t.Fatal(err)
 	}
 }
 

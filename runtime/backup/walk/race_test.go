@@ -121,13 +121,13 @@ func raceRuns(t *testing.T) int {
 	t.Helper()
 	n, err := strconv.Atoi(os.Getenv("MAILPLAN_RACE_RUNS"))
 	if err != nil {
-		return 5
+		return 3
 	}
 	return n
 }
 
 func TestNoMessageIsMissedWhileTheyAreRenamed(t *testing.T) {
-	const messages = 5000
+	const messages = 3000
 	for run := range raceRuns(t) {
 		b := newBusy(t, messages, 1000)
 		time.Sleep(20 * time.Millisecond)
