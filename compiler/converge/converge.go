@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/apply/host"
@@ -42,14 +41,9 @@ func (t *Target) Accounts() (model.Accounts, error) {
 
 // Only leaves out all planes but those that are named; no name leaves out none.
 func (t *Target) Only(names []string) error {
-	var all []string
-	for _, p := range t.Planes {
-		all = append(all, string(p.Name()))
-	}
 	for _, n := range names {
-		if !slices.Contains(all, n) {
-			slices.Sort(all)
-			return fmt.Errorf("there is no plane %q here: the site has %s", n, strings.Join(slices.Compact(all), ", "))
+		if !slices.ContainsFunc(t.Planes, func(p apply.Plane) bool { return string(p.Name()) == n }) {
+			return fmt.Errorf("the site has no plane %q", n)
 		}
 	}
 	t.Planes = slices.DeleteFunc(t.Planes, func(p apply.Plane) bool {

@@ -14,14 +14,10 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
-	provider "github.com/mailplan/mailplan/compiler/apply/cloudflare"
-	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
-	"github.com/mailplan/mailplan/compiler/apply/relay"
 	"github.com/mailplan/mailplan/compiler/apply/remote"
 	"github.com/mailplan/mailplan/compiler/converge"
 	"github.com/mailplan/mailplan/compiler/model"
-	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/secrets"
 )
 
@@ -83,34 +79,6 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 		return nil, err
 	}
 	return t, t.Only(o.Planes)
-}
-
-func planes(o Options, store *secrets.Store, h *host.Host) ([]apply.Plane, error) {
-	token, err := optional(store, o.Site.Edge.Token.Secret, o.Planes, plan.Edge)
-	if err != nil {
-		return nil, err
-	}
-	account := edge.New(edge.Config{Token: token, AccountID: o.Site.Edge.AccountID, BaseURL: o.Env("MAILPLAN_CLOUDFLARE_URL")})
-	list, err := provider.Planes(o.Site, account, provider.Secrets{Value: store.Value, PublicKey: store.PublicKey}, h.RoutesRef())
-	if err != nil {
-		return nil, err
-	}
-	if o.Site.Relay.Provider == "sendgrid" {
-		key, err := optional(store, o.Site.Relay.Password.Secret, o.Planes, plan.Relay)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, &relay.Plane{Site: o.Site, Client: &relay.Client{BaseURL: o.Env("MAILPLAN_SENDGRID_URL"), Key: key}})
-	}
-	return append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories()}), nil
-}
-
-// optional is a token that only its plane needs.
-func optional(store *secrets.Store, name string, chosen []string, p plan.Plane) (string, error) {
-	if len(chosen) > 0 && !slices.Contains(chosen, string(p)) {
-		return "", nil
-	}
-	return store.Value(name)
 }
 
 // journalFile is with whoever applies: it must be there when the host is not.
