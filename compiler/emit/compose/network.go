@@ -15,6 +15,8 @@ var peers = []peer{
 	{"dovecot", "postfix", "auth"},
 	{"postfix", "dovecot", "auth"},
 	{"postfix", "rspamd", "scan"},
+	{"rspamd", "clamav", "av"},
+	{"cloudflared", "mailserver-api", "web"},
 	{"mailserver-api", "dovecot", "lmtp"},
 	{"mailserver-api", "rspamd", "scan"},
 	{"mailserver-api", "postfix", "scan"},
@@ -31,8 +33,12 @@ func (b *builder) networks() {
 	for _, z := range zones {
 		n := types.NetworkConfig{Driver: "bridge", Internal: z.Internal, Ipam: types.IPAMConfig{
 			Config: []*types.IPAMPool{{Subnet: z.Subnet.String(), IPRange: upperHalf(z.Subnet)}}}}
-		if z.Quiet {
+		switch {
+		case z.Quiet:
 			n.DriverOpts = types.Options{"com.docker.network.bridge.enable_ip_masquerade": "false"}
+		case !z.Internal:
+			// Those who share the way out are not thereby of one zone: clamd, say, obeys whoever reaches it.
+			n.DriverOpts = types.Options{"com.docker.network.bridge.enable_icc": "false"}
 		}
 		b.out.Networks[z.Name] = n
 		b.reason("networks/"+z.Name, z.Purpose)
