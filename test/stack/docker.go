@@ -79,8 +79,11 @@ func (d *Docker) stop(cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// clear removes the containers, volumes and networks of this and of an interrupted run.
+// clear removes the containers, volumes and networks of this and of an interrupted run, and images that a
+// newer one has replaced.
 func (d *Docker) clear() {
+	defer d.Try("", "image", "prune", "--force")
+	defer d.Try("", "builder", "prune", "--force")
 	for _, kind := range []string{"container", "volume", "network"} {
 		list := []string{kind, "ls", "--quiet"}
 		remove := []string{kind, "rm", "--force"}

@@ -70,7 +70,7 @@ func TestEmittedStack(t *testing.T) {
 	site.Model.Each(func(name string, _ model.Container) { p.Override(name, overrides(p, name, trusted)) })
 	d.Build(append(p.Images(), "alpine:3.22", "tailscale/tailscale:v1.102.3")...)
 	p.BuildOwn("mailserver-api", "usermgmt")
-	if out, err := p.Compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "180"); err != nil {
+	if out, err := p.Compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "400"); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, journal.Tail(30))
 	}
 	if err := p.Accounts(passwordOf); err != nil {
@@ -166,7 +166,7 @@ const smarthostAddress = "100.64.0.20"
 // overrides is what only the test changes of a service: it asks for health more often, gives the stand-in
 // of cloudflared the ingress that Cloudflare would, and has the test's authority trusted.
 func overrides(p *stack.Project, name, trusted string) map[string]any {
-	settings := map[string]any{"healthcheck": map[string]any{"interval": "2s", "retries": 60}}
+	settings := map[string]any{"healthcheck": map[string]any{"interval": "2s", "retries": 150}}
 	switch name {
 	case "cloudflared":
 		settings["volumes"] = []string{p.Dir + "/edge/tunnel.json:/etc/cloudflared/tunnel.json:ro"}
