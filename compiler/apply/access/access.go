@@ -24,7 +24,7 @@ const (
 	KindApp    = "access application"
 )
 
-// Plane holds what a site wants of Access. It keeps what it last read.
+// Plane holds what a site wants of Access. It keeps what it last read and what it made since, for reads may lag.
 type Plane struct {
 	Site string // whose mark counts
 	Want cloudflare.Access
@@ -236,17 +236,14 @@ func (a account) app(l edge.App) appValue {
 	return v
 }
 
-// Apply makes the changes one by one, by names that it resolves in what the account holds now.
+// Apply makes the changes one by one, by names that it resolves in what the account holds.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
-	if err := p.read(ctx); err != nil {
-		return err
-	}
 	for _, c := range changes {
 		if err := p.apply(ctx, c); err != nil {
 			return err
 		}
 	}
-	return p.read(ctx)
+	return nil
 }
 
 func (p *Plane) apply(ctx context.Context, c plan.Change) error {

@@ -29,7 +29,9 @@ func (p *Plane) applyToken(ctx context.Context, c plan.Change) error {
 		return p.Edge.SetServiceTokenDuration(ctx, live, v.Duration)
 	}
 	made, _, err := p.Edge.CreateServiceToken(ctx, c.ID, v.Duration)
-	p.known.tokens = append(p.known.tokens, made)
+	if err == nil {
+		p.known.tokens = append(p.known.tokens, made)
+	}
 	return err
 }
 
@@ -54,7 +56,9 @@ func (p *Plane) applyPolicy(ctx context.Context, c plan.Change) error {
 		return p.Edge.UpdateAccessPolicy(ctx, w)
 	}
 	made, err := p.Edge.CreateAccessPolicy(ctx, w)
-	p.known.policies = append(p.known.policies, made)
+	if err == nil {
+		p.known.policies = append(p.known.policies, made)
+	}
 	return err
 }
 
@@ -103,6 +107,8 @@ func (p *Plane) applyApp(ctx context.Context, c plan.Change) error {
 		return p.Edge.UpdateApp(ctx, w)
 	}
 	made, err := p.Edge.CreateApp(ctx, w)
-	p.known.apps = append(p.known.apps, made)
+	if err == nil {
+		p.known.apps = append(p.known.apps, made)
+	}
 	return err
 }

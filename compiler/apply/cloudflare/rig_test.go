@@ -34,18 +34,24 @@ type rig struct {
 	after func()
 	mu    sync.Mutex
 	keys  map[string]string
+	open  map[*http.Request]context.CancelFunc
 	last  model.Accounts // of the site applied last
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), journal: filepath.Join(t.TempDir(), "journal"), keys: map[string]string{}}
-	var err error
-	if r.cf, err = standin.New(r.dir, standin.Options{Requests: 1 << 20}); err != nil {
-		t.Fatal(err)
-	}
-	r.edge = newDriver(r)
+	r.begin()
 	return r
+}
+
+// begin goes on with what the folder holds.
+func (r *rig) begin() {
+	r.open = map[*http.Request]context.CancelFunc{}
+	var err error
+	r.cf, err = standin.New(r.dir, standin.Options{Requests: 1 << 20})
+	r.must(err)
+	r.edge = newDriver(r)
 }
 
 // newDriver is what a new process would have.
@@ -57,21 +63,37 @@ func newDriver(r *rig) *edge.Edge {
 	client := r.cf.Client()
 	client.Transport = watching{r, client.Transport}
 	return edge.New(edge.Config{Token: "token", AccountID: id, BaseURL: standin.BaseURL, HTTPClient: client,
-		TryTimeout: 200 * time.Millisecond, Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
 }
 
-// watching tells the rig of every request that is not a read.
+// watching tells the rig of every request that is not a read, and lets it give up those without an answer.
 type watching struct {
 	r    *rig
 	next http.RoundTripper
 }
 
 func (w watching) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := w.next.RoundTrip(req)
+	ctx, cancel := context.WithCancel(req.Context())
+	w.r.mu.Lock()
+	w.r.open[req] = cancel
+	w.r.mu.Unlock()
+	res, err := w.next.RoundTrip(req.WithContext(ctx))
+	w.r.mu.Lock()
+	delete(w.r.open, req)
+	w.r.mu.Unlock()
 	if req.Method != http.MethodGet && w.r.after != nil {
 		w.r.after()
 	}
 	return res, err
+}
+
+// cut gives up all requests that wait, as the driver's own time-out would after a while.
+func (r *rig) cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, cancel := range r.open {
+		cancel()
+	}
 }
 
 func (r *rig) secrets() cloudflare.Secrets {

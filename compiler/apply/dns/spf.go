@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,9 +75,10 @@ func (p *Plane) SettleSPF(ctx context.Context, domain string) error {
 	return p.replace(ctx, zones[0], want, slices.DeleteFunc(live, func(r edge.Record) bool { return r.Name != domain || !spf(r) }))
 }
 
-// replace puts want in the place of the SPF records of its name.
+// replace puts want in the place of the SPF records of its name. One that is not Email Routing's is none of its business:
+// the plan changes it where it stands.
 func (p *Plane) replace(ctx context.Context, z edge.Zone, want edge.Record, live []edge.Record) error {
-	if len(live) == 1 && live[0].Key() == want.Key() {
+	if len(live) == 1 && (live[0].Key() == want.Key() || !routings(live[0])) {
 		return nil
 	}
 	batch := edge.Changes{Posts: []edge.Record{want}}
@@ -99,5 +101,15 @@ func (p *Plane) replace(ctx context.Context, z edge.Zone, want edge.Record, live
 		}
 	}
 	_, err := p.Edge.Batch(ctx, z, batch)
+	if len(live) == 0 && identical(err) { // the read lagged behind what the plan has done before
+		return nil
+	}
 	return err
+}
+
+// identical says that a record was refused because it is there.
+func identical(err error) bool {
+	const code = 81058
+	var refused *edge.Error
+	return errors.As(err, &refused) && slices.ContainsFunc(refused.Details, func(d edge.Detail) bool { return d.Code == code })
 }

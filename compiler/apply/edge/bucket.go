@@ -137,7 +137,7 @@ func (e *Edge) lifecycle(ctx context.Context, b Bucket) ([]wireLifecycle, error)
 // replaces the whole list, so the other rules are read and sent back.
 func (e *Edge) SetExpiries(ctx context.Context, b Bucket, site string, want []Expiry) error {
 	live, err := e.lifecycle(ctx, b)
-	if err != nil {
+	if err != nil && !absent(err) { // reads may lag behind the creation of the bucket
 		return err
 	}
 	rules := []wireLifecycle{}

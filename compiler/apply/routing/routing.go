@@ -45,6 +45,8 @@ type Plane struct {
 	Records   func(ctx context.Context) ([]edge.Record, error)
 	SettleSPF func(ctx context.Context, domain string) error
 	Worker    func(name string) string // reference of a script
+
+	made []edge.Rule
 }
 
 type routingValue struct {

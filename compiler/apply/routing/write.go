@@ -12,7 +12,6 @@ import (
 
 // Apply makes the changes one by one, in their order.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
-	rules := map[string][]edge.Rule{} // of zones, as read in this run
 	for _, c := range changes {
 		var err error
 		switch c.Kind {
@@ -21,7 +20,7 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 		case KindSubaddress:
 			err = p.applySubaddress(ctx, c)
 		default:
-			err = p.applyRule(ctx, c, rules)
+			err = p.applyRule(ctx, c)
 		}
 		if err != nil {
 			return err
@@ -89,7 +88,7 @@ func (p *Plane) applySubaddress(ctx context.Context, c plan.Change) error {
 	return p.Edge.SetSubaddressing(ctx, z, v.On)
 }
 
-func (p *Plane) applyRule(ctx context.Context, c plan.Change, known map[string][]edge.Rule) error {
+func (p *Plane) applyRule(ctx context.Context, c plan.Change) error {
 	v, err := decode[ruleValue](c)
 	if err != nil {
 		return err
@@ -111,15 +110,13 @@ func (p *Plane) applyRule(ctx context.Context, c plan.Change, known map[string][
 		want.ID = c.Handle
 		return p.Edge.UpdateRule(ctx, z, want)
 	}
-	if _, read := known[z.Name]; !read {
-		if known[z.Name], err = p.Edge.Rules(ctx, z); err != nil {
-			return err
-		}
-	}
-	// An earlier run that was cut off may have made it.
-	if slices.ContainsFunc(known[z.Name], func(r edge.Rule) bool { return r.Address == v.Address && p.ours(r) }) {
+	// It may be the second time that the run is told to be made.
+	if slices.ContainsFunc(p.made, func(r edge.Rule) bool { return r.Address == v.Address }) {
 		return nil
 	}
-	_, err = p.Edge.CreateRule(ctx, z, want)
+	made, err := p.Edge.CreateRule(ctx, z, want)
+	if err == nil {
+		p.made = append(p.made, made)
+	}
 	return err
 }

@@ -28,7 +28,7 @@ const secondsPerDay = 24 * 3600
 var prefixes = []string{"dead/", "mail/"}
 
 // Plane holds the spool that a site wants. Ours says whether a Worker is the site's, Worker is the reference of the
-// wanted one.
+// wanted one. It keeps what it last read and what it made since, for reads may lag.
 type Plane struct {
 	Site   string
 	Queues []cloudflare.Queue
@@ -36,6 +36,8 @@ type Plane struct {
 	Edge   *edge.Edge
 	Ours   func(ctx context.Context, worker string) (bool, error)
 	Worker func(name string) string
+
+	live []edge.Queue
 }
 
 type queueValue struct {
@@ -127,12 +129,12 @@ func consumerObject(queue string, v consumerValue) plan.Object {
 
 // Live reads the bucket of the wanted name, the wanted queues, and those that the site's Worker consumes.
 func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
-	queues, err := p.Edge.Queues(ctx)
-	if err != nil {
+	var err error
+	if p.live, err = p.Edge.Queues(ctx); err != nil {
 		return nil, err
 	}
 	var objects []plan.Object
-	for _, q := range queues {
+	for _, q := range p.live {
 		some, err := p.queue(ctx, q)
 		if err != nil {
 			return nil, err
@@ -193,19 +195,16 @@ func (p *Plane) bucket(ctx context.Context) ([]plan.Object, error) {
 
 // Apply makes the changes one by one.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
-	queues, err := p.Edge.Queues(ctx)
-	if err != nil {
-		return err
-	}
 	for _, c := range changes {
-		i := slices.IndexFunc(queues, func(q edge.Queue) bool { return q.Name == c.ID })
+		i := slices.IndexFunc(p.live, func(q edge.Queue) bool { return q.Name == c.ID })
+		var err error
 		switch {
 		case c.Kind == KindBucket:
 			err = p.applyBucket(ctx, c)
 		case i >= 0 && c.Kind == KindQueue:
-			err = p.changeQueue(ctx, queues[i], c)
+			err = p.changeQueue(ctx, p.live[i], c)
 		case i >= 0:
-			err = p.applyConsumer(ctx, queues[i], c)
+			err = p.applyConsumer(ctx, p.live[i], c)
 		case c.Verb == plan.Delete:
 			continue
 		case c.Kind == KindQueue:
@@ -232,6 +231,7 @@ func (p *Plane) createQueue(ctx context.Context, c plan.Change) error {
 	if err != nil {
 		return err
 	}
+	p.live = append(p.live, q)
 	return p.changeQueue(ctx, q, c)
 }
 
@@ -268,13 +268,13 @@ func (p *Plane) applyBucket(ctx context.Context, c plan.Change) error {
 	if err != nil {
 		return err
 	}
-	want := edge.Bucket{Name: c.ID}
-	b, ok, err := p.Edge.Bucket(ctx, want)
+	b := edge.Bucket{Name: c.ID}
+	_, there, err := p.Edge.Bucket(ctx, b)
 	if err != nil {
 		return err
 	}
-	if !ok {
-		if b, err = p.Edge.CreateBucket(ctx, want); err != nil {
+	if !there {
+		if b, err = p.Edge.CreateBucket(ctx, b); err != nil {
 			return err
 		}
 	}

@@ -24,13 +24,14 @@ const (
 // rest stands for the host name of the rule that takes what no other does.
 const rest = "*"
 
-// Plane holds the tunnel that a site wants. It keeps what it last read.
+// Plane holds the tunnel that a site wants. It keeps what it last read and what it made since, for reads may lag.
 type Plane struct {
 	Want cloudflare.Tunnel
 	Edge *edge.Edge
 
 	known   bool
 	tunnels []edge.Tunnel
+	rules   []edge.Ingress // of the wanted one
 }
 
 // ingress is what is compared and applied of one host name.
@@ -97,12 +98,12 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	}
 	o := tunnelObject(t.Name, "")
 	o.Handle = t.ID
-	rules, err := p.Edge.Ingress(ctx, t)
-	if err != nil {
+	var err error
+	if p.rules, err = p.Edge.Ingress(ctx, t); err != nil {
 		return nil, err
 	}
 	objects := []plan.Object{o}
-	for _, r := range rules {
+	for _, r := range p.rules {
 		objects = append(objects, ingressObject(ingress{r.Hostname, r.Path, r.Service, r.Origin}))
 	}
 	return objects, nil
@@ -136,30 +137,27 @@ func (p *Plane) ID(ctx context.Context, name string) (string, error) {
 
 // Apply makes the tunnel if the run says so, and writes its ingress document once.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
-	if err := p.read(ctx); err != nil {
-		return err
-	}
 	t, ok := p.find(p.Want.Name)
 	if !ok {
 		made, err := p.Edge.CreateTunnel(ctx, p.Want.Name)
 		if err != nil {
 			return err
 		}
-		t, p.tunnels = made, append(p.tunnels, made)
+		t, p.tunnels, p.rules = made, append(p.tunnels, made), nil
 	}
 	touched := slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Kind == KindIngress })
 	if !touched {
 		return nil
 	}
-	live, err := p.Edge.Ingress(ctx, t)
+	rules, err := p.merge(p.rules, changes)
 	if err != nil {
 		return err
 	}
-	rules, err := p.merge(live, changes)
-	if err != nil {
+	if err := p.Edge.SetIngress(ctx, t, rules); err != nil {
 		return err
 	}
-	return p.Edge.SetIngress(ctx, t, rules)
+	p.rules = rules
+	return nil
 }
 
 // merge applies the changes to the live document, so that a host name that goes is served until its turn comes. What

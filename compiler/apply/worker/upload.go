@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -9,62 +10,42 @@ import (
 
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare"
-	"github.com/mailplan/mailplan/compiler/plan"
 )
 
 // grace is how long the former secret of a token stays good while a new one is on its way to the script.
 const grace = time.Hour
 
 // bring makes the live script what the site wants: one upload, then what no upload sets.
-func (p *Plane) bring(ctx context.Context, c plan.Change) error {
+func (p *Plane) bring(ctx context.Context) error {
 	w, proof, err := p.wanted(ctx)
 	if err != nil {
 		return err
 	}
-	live, public, err := p.current(ctx, c)
-	if err != nil {
-		return err
-	}
-	if !same(object(live, held(live), false), object(w, proof, false)) {
-		if err := p.upload(ctx, w, proof, held(live)); err != nil {
+	if !bytes.Equal(object(p.live, held(p.live), false).Value, object(w, proof, false).Value) {
+		if err := p.upload(ctx, w, proof); err != nil {
 			return err
 		}
 	}
-	if public {
+	if p.public {
 		if err := p.Edge.SetPublic(ctx, w.Name, false); err != nil {
 			return err
 		}
+		p.public = false
 	}
-	return p.dropSecrets(ctx, live)
-}
-
-func same(a, b plan.Object) bool { return string(a.Value) == string(b.Value) }
-
-// current reads the script that an update or an interrupted creation finds.
-func (p *Plane) current(ctx context.Context, c plan.Change) (edge.Worker, bool, error) {
-	if err := p.list(ctx); err != nil {
-		return edge.Worker{}, false, err
-	}
-	i := slices.IndexFunc(p.workers, func(w edge.WorkerInfo) bool { return w.Name == c.ID })
-	if i < 0 {
-		return edge.Worker{}, true, nil // a new one is public
-	}
-	w, err := p.Edge.Worker(ctx, p.workers[i])
-	if err != nil {
-		return w, false, err
-	}
-	public, err := p.Edge.Public(ctx, c.ID)
-	return w, public, err
+	return nil
 }
 
 // upload sends code, bindings, secrets and their proof. The token's secret is asked for anew unless the script has it.
-func (p *Plane) upload(ctx context.Context, w edge.Worker, proof, had string) error {
+func (p *Plane) upload(ctx context.Context, w edge.Worker, proof string) error {
+	if err := p.dropSecrets(ctx); err != nil {
+		return err
+	}
 	secrets, err := p.secrets()
 	if err != nil {
 		return err
 	}
 	_, token, _ := strings.Cut(proof, " ")
-	if _, hadToken, _ := strings.Cut(had, " "); token != hadToken {
+	if _, hadToken, _ := strings.Cut(held(p.live), " "); token != hadToken {
 		if err := p.tokenSecrets(ctx, secrets); err != nil {
 			return err
 		}
@@ -79,6 +60,7 @@ func (p *Plane) upload(ctx context.Context, w edge.Worker, proof, had string) er
 			return fmt.Errorf("worker %s: the provider found no handler %s in its code", w.Name, handler)
 		}
 	}
+	p.live, p.workers = w, append(p.workers, info)
 	return nil
 }
 
@@ -104,14 +86,14 @@ func (p *Plane) tokenSecrets(ctx context.Context, secrets map[string]string) err
 	return nil
 }
 
-// dropSecrets removes those that an upload keeps and nothing wants.
-func (p *Plane) dropSecrets(ctx context.Context, live edge.Worker) error {
-	for _, b := range live.Bindings {
+// dropSecrets removes those that an upload would keep and nothing wants.
+func (p *Plane) dropSecrets(ctx context.Context) error {
+	for _, b := range p.live.Bindings {
 		wanted := slices.ContainsFunc(p.Want.Bindings, func(w cloudflare.Binding) bool { return w.Name == b.Name })
 		if b.Type != secretText || wanted {
 			continue
 		}
-		if err := p.Edge.DeleteSecret(ctx, live.Name, b.Name); err != nil {
+		if err := p.Edge.DeleteSecret(ctx, p.live.Name, b.Name); err != nil {
 			return err
 		}
 	}

@@ -36,8 +36,8 @@ const (
 )
 
 // Plane holds the script that a site wants. Secret gives a value by name, Token finds an Access service token; both
-// are asked only when a script is wanted. Needs are what must be there before the script beside the objects its
-// bindings name. It keeps what it last read.
+// are asked only when a script is wanted. Needs are what must be there before the script. It keeps what it last read and
+// what it made since, for reads may lag.
 type Plane struct {
 	Site   *model.Site
 	Want   cloudflare.Worker
@@ -48,6 +48,8 @@ type Plane struct {
 
 	known   bool
 	workers []edge.WorkerInfo
+	live    edge.Worker // the one of the wanted name; empty while there is none
+	public  bool
 }
 
 // value is what is compared and applied.
@@ -198,6 +200,7 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if err := p.list(ctx); err != nil {
 		return nil, err
 	}
+	p.live, p.public = edge.Worker{}, true // as a new one is
 	var objects []plan.Object
 	for _, info := range p.workers {
 		ours := info.Owner() == p.Site.Name
@@ -224,15 +227,14 @@ func (p *Plane) list(ctx context.Context) (err error) {
 
 // read takes three calls.
 func (p *Plane) read(ctx context.Context, info edge.WorkerInfo) (plan.Object, error) {
-	w, err := p.Edge.Worker(ctx, info)
-	if err != nil {
+	var err error
+	if p.live, err = p.Edge.Worker(ctx, info); err != nil {
 		return plan.Object{}, err
 	}
-	public, err := p.Edge.Public(ctx, info.Name)
-	if err != nil {
+	if p.public, err = p.Edge.Public(ctx, info.Name); err != nil {
 		return plan.Object{}, err
 	}
-	return object(w, held(w), public), nil
+	return object(p.live, held(p.live), p.public), nil
 }
 
 // held is the proof that a live script carries.
@@ -266,11 +268,11 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 		if c.Verb == plan.Delete {
 			err = p.Edge.DeleteWorker(ctx, c.ID)
 		} else {
-			err = p.bring(ctx, c)
+			err = p.bring(ctx)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return p.list(ctx)
+	return nil
 }
