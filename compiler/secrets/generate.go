@@ -37,7 +37,7 @@ func NewGenerator(s *model.Site) Generator {
 	return g
 }
 
-// Make makes up a value: a DKIM key in PEM (PKCS #8) by its selector, an Ed25519 seed for signing backups, else a
+// Make makes up a value: a DKIM key by its selector, RSA in PEM (PKCS #8), Ed25519 as Rspamd has it, an Ed25519 seed for signing backups, else a
 // password of letters and digits.
 func (g Generator) Make(name string) (string, error) {
 	sel, dkim := g.selectors[name]
@@ -88,13 +88,14 @@ func password(name string) (string, error) {
 }
 
 func makeKey(sel model.Selector) (string, error) {
-	var key any
-	var err error
 	if sel.Algorithm == "ed25519" {
-		_, key, err = ed25519.GenerateKey(rand.Reader)
-	} else {
-		key, err = rsa.GenerateKey(rand.Reader, sel.Bits)
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return "", fmt.Errorf("make the DKIM key %s: %w", sel.Name, err)
+		}
+		return dkimkey.Seed(key), nil
 	}
+	key, err := rsa.GenerateKey(rand.Reader, sel.Bits)
 	if err != nil {
 		return "", fmt.Errorf("make the DKIM key %s: %w", sel.Name, err)
 	}

@@ -38,6 +38,7 @@ type view struct {
 // signer is one domain with the key it signs with.
 type signer struct {
 	Domain, Selector, Secret string
+	Ed25519                  bool
 }
 
 // KeyPath is the key's place in the container.
@@ -75,7 +76,7 @@ func signers(s *model.Site) []signer {
 	var list []signer
 	for _, d := range s.Domains {
 		if sel, ok := d.Signing(); ok && d.State == model.Active {
-			list = append(list, signer{d.Name, sel.Name, sel.Key.Secret})
+			list = append(list, signer{d.Name, sel.Name, sel.Key.Secret, sel.Algorithm == "ed25519"})
 		}
 	}
 	return list
@@ -131,7 +132,11 @@ func file(name string, content []byte, from string) model.File {
 func keys(list []signer) []model.File {
 	out := []model.File{file("dkim/README", []byte("DKIM keys, DOMAIN.SELECTOR.key: the active selector of each domain.\n"), "domains")}
 	for _, s := range list {
-		out = append(out, file("dkim/"+s.file(), []byte(model.SecretMark(s.Secret)+"\n"), model.Path("domains", s.Domain, "dkim")))
+		key := model.SecretMark(s.Secret) + "\n"
+		if s.Ed25519 {
+			key = model.SecretMark(s.Secret) // bare base64: Rspamd would take a line end for part of it
+		}
+		out = append(out, file("dkim/"+s.file(), []byte(key), model.Path("domains", s.Domain, "dkim")))
 	}
 	return out
 }

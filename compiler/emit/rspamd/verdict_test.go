@@ -1,11 +1,7 @@
 package rspamd_test
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +10,8 @@ import (
 
 	"github.com/mailplan/mailplan/compiler/emit/emittest"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/secrets"
 	"github.com/mailplan/mailplan/test/daemon"
 )
 
@@ -24,7 +22,7 @@ chown -R _rspamd /etc/rspamd
 mkdir -p /var/lib/rspamd && chown _rspamd /var/lib/rspamd
 redis-server --requirepass value-of-REDIS-PASSWORD --save '' >/dev/null &
 rspamd -f -u _rspamd -g _rspamd >/tmp/rspamd.log 2>&1 &
-for i in $(seq 300); do
+for i in $(seq 900); do
 	curl -s 127.0.0.1:11333/ping | grep -q pong && break
 	sleep 0.1
 done
@@ -58,13 +56,17 @@ type reply struct {
 	Signature any `json:"dkim-signature"`
 }
 
-// alive runs a script with calls of scan against a real Rspamd with the site's configuration.
-func alive(t *testing.T, script string) []reply {
+// alive runs a script with calls of scan against a real Rspamd with the site's configuration, and keys as mailplan
+// makes them.
+func alive(t *testing.T, s *model.Site, script string) []reply {
 	t.Helper()
-	files := emittest.Emit(t, rspamd.Files, emittest.Site())
-	key := dkimKey(t)
+	files := emittest.Emit(t, rspamd.Files, s)
 	dir := emittest.Layout(t, files, "config/rspamd", func(name string) string {
 		if strings.HasPrefix(name, "dkim/") {
+			key, err := secrets.NewGenerator(s).Make(name)
+			if err != nil {
+				t.Fatal(err)
+			}
 			return key
 		}
 		return "value-of-" + strings.ReplaceAll(name, "_", "-")
@@ -85,19 +87,6 @@ func alive(t *testing.T, script string) []reply {
 		t.Fatalf("no replies: %v\n%s", result.Err, result.Stderr)
 	}
 	return replies
-}
-
-func dkimKey(t *testing.T) string {
-	t.Helper()
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // TestVerdict sends as several users: only one's own addresses may stand in From, and those are signed;
@@ -127,7 +116,7 @@ func TestVerdict(t *testing.T) {
 			script.WriteString(clamdAlive)
 		}
 	}
-	replies := alive(t, script.String())
+	replies := alive(t, emittest.Site(), script.String())
 	if len(replies) != len(tests) {
 		t.Fatalf("%d replies to %d messages", len(replies), len(tests))
 	}
@@ -140,5 +129,16 @@ func TestVerdict(t *testing.T) {
 		if got.Action == "no action" && (got.Signature != nil) != tt.signed {
 			t.Errorf("%s as %q: signature %v, want signed %v", tt.login, tt.from, got.Signature, tt.signed)
 		}
+	}
+}
+
+// TestSignsWithEd25519 holds that Rspamd reads a made key of the other algorithm, too (RFC 8463).
+func TestSignsWithEd25519(t *testing.T) {
+	t.Parallel()
+	s := emittest.Site()
+	s.Domains[0].Selectors[0].Algorithm = "ed25519"
+	reply := alive(t, s, clamdAlive+"scan alice@example.com alice@example.com hello\n")[0]
+	if text := fmt.Sprint(reply.Signature); !strings.Contains(text, "a=ed25519-sha256") {
+		t.Errorf("%s, signature %s", reply.Action, text)
 	}
 }

@@ -80,6 +80,10 @@ func (f *found) read(name string, data []byte) error {
 			return err
 		}
 	}
+	// Rspamd's form of an Ed25519 key: the bare seed.
+	if seed, err := base64.StdEncoding.DecodeString(string(data)); err == nil && len(seed) == ed25519.SeedSize && strings.HasSuffix(name, ".key") {
+		f.keys = append(f.keys, ed25519.NewKeyFromSeed(seed).Public())
+	}
 	if m := dkimText.FindSubmatch(data); m != nil {
 		text := strings.NewReplacer(`"`, "", " ", "", "\t", "", "\n", "", "\r", "").Replace(string(m[1]))
 		key, err := base64.StdEncoding.DecodeString(text)

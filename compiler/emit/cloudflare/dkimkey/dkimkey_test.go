@@ -51,7 +51,7 @@ func TestRecordVerifies(t *testing.T) {
 	}{
 		{"rsa pkcs8", rsaKey, pkcs8(t, rsaKey)},
 		{"rsa pkcs1", rsaKey, pkcs1},
-		{"ed25519", edKey, pkcs8(t, edKey)},
+		{"ed25519", edKey, []byte(dkimkey.Seed(edKey))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			record, err := dkimkey.Record(c.pem)
@@ -86,10 +86,12 @@ func TestRecordRefuses(t *testing.T) {
 		pem  []byte
 		want string
 	}{
-		"empty":       {nil, "not PEM"},
-		"certificate": {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), `PEM block "CERTIFICATE"`},
-		"broken":      {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), "dkim key: "},
-		"ecdsa":       {pkcs8(t, ec), "make an RSA or Ed25519 key"},
+		"empty":             {nil, "neither PEM"},
+		"ed25519 PEM":       {pkcs8(t, ed25519.NewKeyFromSeed(make([]byte, 32))), "give its seed"},
+		"seed and line end": {[]byte(dkimkey.Seed(ed25519.NewKeyFromSeed(make([]byte, 32))) + "\n"), "on one line"},
+		"certificate":       {pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE"}), `PEM block "CERTIFICATE"`},
+		"broken":            {pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), "dkim key: "},
+		"ecdsa":             {pkcs8(t, ec), "make an RSA or Ed25519 key"},
 	} {
 		if _, err := dkimkey.Record(c.pem); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
