@@ -63,6 +63,9 @@ func operatorURL(conf *config.Config) string {
 	if conf.Ingest != nil {
 		return localURL(conf.Ingest.Listen)
 	}
+	if conf.Console != nil {
+		return localURL(conf.Console.Listen)
+	}
 	return ""
 }
 

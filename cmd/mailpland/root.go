@@ -18,6 +18,7 @@ func verbs() []*cobra.Command {
 		newRestoreCmd(),
 		newDrillCmd(),
 		newAccountsCmd(),
+		newConsoleCmd(),
 	}
 }
 
@@ -26,7 +27,7 @@ func verbs() []*cobra.Command {
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "mailpland",
-		Short:         "The mailplan daemon: inbound mail, backups, restores",
+		Short:         "The mailplan daemon: inbound mail, backups, restores, console",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

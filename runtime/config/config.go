@@ -18,6 +18,7 @@ type Config struct {
 	Ingest   *Ingest   `json:"ingest,omitempty"`   // inbound mail over HTTP
 	Backup   *Backup   `json:"backup,omitempty"`   // copies of everything, and their restores
 	Accounts *Accounts `json:"accounts,omitempty"` // the account database
+	Console  *Console  `json:"console,omitempty"`  // the web site for people and administrators
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
 }
 
@@ -39,6 +40,9 @@ func (c *Config) sections() map[string]section {
 	}
 	if c.Accounts != nil {
 		all["accounts"] = c.Accounts
+	}
+	if c.Console != nil {
+		all["console"] = c.Console
 	}
 	if c.Health != nil {
 		all["health"] = c.Health

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+)
+
+// Console is the web site on which people keep their own passwords and administrators see what is declared. It
+// needs the section accounts too.
+type Console struct {
+	Listen         string   `json:"listen"`                   // host:port of the site, in clear text behind the tunnel
+	SessionKeyFile string   `json:"sessionKeyFile"`           // signs the cookies; another key ends all sessions
+	Proxies        []string `json:"proxies,omitempty"`        // networks whose CF-Connecting-IP header is believed
+	Declared       string   `json:"declared,omitempty"`       // file of what is declared about the domains, see Declared
+	IdleTimeout    Duration `json:"idleTimeout,omitempty"`    // a session that is not used ends; default 30m
+	SessionTimeout Duration `json:"sessionTimeout,omitempty"` // every session ends; default 12h
+}
+
+func (c *Console) problems(at string) (found Problems) {
+	checkHostPort(&found, at+".listen", c.Listen)
+	required(&found, at+".sessionKeyFile", c.SessionKeyFile)
+	for i, p := range c.Proxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			found.add(fmt.Sprintf("%s.proxies[%d]", at, i), "%q is not a network such as 10.203.7.20/32", p)
+		}
+	}
+	return found
+}
+
+// Declared is what the site says about its domains beyond the account database, for administrators to read.
+type Declared struct {
+	Site    string           `json:"site"`
+	Domains []DeclaredDomain `json:"domains"`
+}
+
+// DeclaredDomain is one domain with what stands in the DNS for it.
+type DeclaredDomain struct {
+	Name      string             `json:"name"`    // A-labels
+	Unicode   string             `json:"unicode"` // as it was written
+	Selectors []DeclaredSelector `json:"selectors,omitempty"`
+	DMARC     string             `json:"dmarc"`  // the policy: none, quarantine, reject
+	SPF       string             `json:"spf"`    // how it ends: -all, ~all, ?all
+	MTASTS    string             `json:"mtaSTS"` // the mode: none, testing, enforce
+}
+
+// DeclaredSelector is one DKIM key.
+type DeclaredSelector struct {
+	Name      string `json:"name"`
+	State     string `json:"state"` // published, active, retired, revoked
+	Since     string `json:"since,omitempty"`
+	Algorithm string `json:"algorithm"`
+}
+
+// LoadDeclared reads the file at path; unknown keys are refused.
+func LoadDeclared(path string) (*Declared, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read what is declared: %w", err)
+	}
+	var d Declared
+	if found := decode(data, &d); len(found) > 0 {
+		return nil, fmt.Errorf("what is declared, %s: %w", path, found)
+	}
+	return &d, nil
+}
+
+// Bytes is the file as it stands in the tree.
+func (d *Declared) Bytes() ([]byte, error) {
+	b, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write what is declared: %w", err)
+	}
+	return append(b, '\n'), nil
+}

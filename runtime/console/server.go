@@ -1,0 +1,144 @@
+// Package console is the web site of the mail server: people sign in with their mailbox and keep what they own
+// (password, app passwords, second factor), administrators see what is declared and how it is. Pages are rendered here
+// and work without JavaScript. It changes nothing that the site's repository declares, and knows no compiler.
+package console
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/console/password"
+	"github.com/mailplan/mailplan/runtime/console/people"
+	"github.com/mailplan/mailplan/runtime/console/throttle"
+	"github.com/mailplan/mailplan/runtime/health"
+)
+
+// Server is the web site. Make it by [New].
+type Server struct {
+	people    *people.Store
+	passwords *password.Checker
+	declared  *config.Declared
+	proxies   []netip.Prefix
+	key       []byte
+	idle      time.Duration
+	life      time.Duration
+	patience  time.Duration // every refused sign-in takes at least so long
+	byClient  *throttle.Throttle
+	byAccount *throttle.Throttle
+	pages     *pages
+	log       *slog.Logger
+	metrics   *metrics
+}
+
+// Defaults, and what is allowed.
+const (
+	standardIdle     = 30 * time.Minute
+	standardLife     = 12 * time.Hour
+	standardPatience = time.Second
+	attemptWindow    = 15 * time.Minute
+	clientAttempts   = 30 // refused sign-ins per client address: an office has one
+	accountAttempts  = 10 // per account and client address, and further ones
+	checksAtOnce     = 2  // 64 MiB each
+	minKeyBytes      = 16
+	maxFormBytes     = 16 << 10
+)
+
+// New reads key and declared file and makes the site, which answers as long as the store does.
+func New(c *config.Console, store *people.Store, log *slog.Logger, registry prometheus.Registerer) (*Server, error) {
+	key, err := os.ReadFile(c.SessionKeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("console.sessionKeyFile: %w", err)
+	}
+	key = []byte(strings.TrimSpace(string(key)))
+	if len(key) < minKeyBytes {
+		return nil, fmt.Errorf("console.sessionKeyFile %s: the key has %d bytes, want %d or more", c.SessionKeyFile, len(key), minKeyBytes)
+	}
+	s := &Server{
+		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, key: key,
+		idle: c.IdleTimeout.Or(standardIdle), life: c.SessionTimeout.Or(standardLife), patience: standardPatience,
+		byClient: throttle.New(clientAttempts, attemptWindow), byAccount: throttle.New(accountAttempts, attemptWindow),
+		log: log, metrics: newMetrics(registry),
+	}
+	if c.Declared != "" {
+		if s.declared, err = config.LoadDeclared(c.Declared); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range c.Proxies {
+		network, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, fmt.Errorf("console.proxies: %w", err)
+		}
+		s.proxies = append(s.proxies, network)
+	}
+	s.pages, err = loadPages()
+	return s, err
+}
+
+// Checks are what must work for people to sign in.
+func (s *Server) Checks() []health.Check {
+	return []health.Check{{Name: "accounts", Run: s.people.Ready}}
+}
+
+// Handler answers the site's requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", health.Live)
+	mux.Handle("GET /static/", static())
+	mux.HandleFunc("POST /language", s.setLanguage)
+	mux.HandleFunc("GET /sign-in", s.showSignIn)
+	mux.HandleFunc("POST /sign-in", s.signIn)
+	mux.HandleFunc("GET /code", s.half(s.showCode))
+	mux.HandleFunc("POST /code", s.half(s.checkCode))
+	mux.HandleFunc("POST /sign-out", s.signOut)
+	mux.HandleFunc("GET /{$}", s.signedIn(s.showAccount))
+	mux.HandleFunc("GET /password", s.signedIn(s.showPassword))
+	mux.HandleFunc("POST /password", s.signedIn(s.changePassword))
+	mux.HandleFunc("GET /factor", s.signedIn(s.showFactor))
+	mux.HandleFunc("POST /factor", s.signedIn(s.addFactor))
+	mux.HandleFunc("POST /factor/remove", s.signedIn(s.removeFactor))
+	mux.HandleFunc("/", s.notFound)
+	origin := http.NewCrossOriginProtection()
+	origin.SetDenyHandler(http.HandlerFunc(s.crossOrigin))
+	return s.observe(harden(origin.Handler(mux)))
+}
+
+// Serve answers on ln until ctx ends, then waits for the requests under way.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	web := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		done <- web.Shutdown(stop)
+	}()
+	if err := web.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("console: %w", err)
+	}
+	return <-done
+}
+
+// sign is a keyed digest for one purpose.
+func (s *Server) sign(purpose, value string) []byte {
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write([]byte(purpose + "\x00" + value))
+	return mac.Sum(nil)
+}

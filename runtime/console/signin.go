@@ -1,0 +1,100 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mailplan/mailplan/runtime/console/people"
+)
+
+func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request) {
+	if v, err := s.visit(r); err == nil && v.Complete {
+		s.redirect(w, r, "/")
+		return
+	}
+	s.render(w, r, http.StatusOK, "signin.html", nil, signInPage{})
+}
+
+type signInPage struct {
+	Address string
+	Problem string // a key of the catalog
+	Minutes int    // to wait
+}
+
+// signIn checks address and password. Whatever is wrong, the answer and the time it takes are the same.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	address := strings.ToLower(strings.TrimSpace(strings.ToValidUTF8(r.PostFormValue("address"), "?")))
+	client, account := s.signInKeys(r, address)
+	if wait := max(s.byClient.Wait(client), s.byAccount.Wait(account)); wait > 0 {
+		s.audit(r, address, "sign-in", "throttled")
+		s.tooMany(w, r, address, wait)
+		return
+	}
+	person, err := s.authenticate(r, address, r.PostFormValue("password"))
+	if errors.Is(err, people.ErrUnknown) {
+		s.byClient.Failed(client)
+		s.byAccount.Failed(account)
+		s.audit(r, address, "sign-in", "refused")
+		s.pause(r, begin)
+		s.render(w, r, http.StatusUnauthorized, "signin.html", nil, signInPage{Address: bounded(address), Problem: "signin.wrong"})
+		return
+	}
+	if err == nil {
+		err = s.begin(w, r, person.ID, !person.TOTP)
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if person.TOTP {
+		s.audit(r, address, "sign-in", "code asked")
+		s.redirect(w, r, "/code")
+		return
+	}
+	s.byAccount.Forget(account)
+	s.audit(r, address, "sign-in", "done")
+	s.redirect(w, r, "/")
+}
+
+// signInKeys are what refused sign-ins are counted by: the client, and the account from there, so that nobody can lock
+// somebody else out.
+func (s *Server) signInKeys(r *http.Request, address string) (client, account string) {
+	client = throttleKey(s.client(r))
+	return client, client + " " + bounded(address)
+}
+
+// authenticate is [people.ErrUnknown] when address and password are not those of somebody who may sign in.
+func (s *Server) authenticate(r *http.Request, address, plain string) (people.Person, error) {
+	person, hash, err := s.people.ByAddress(r.Context(), bounded(address))
+	if err != nil && !errors.Is(err, people.ErrUnknown) {
+		return person, err
+	}
+	unknown := err
+	fits, err := s.passwords.Check(r.Context(), plain, hash)
+	switch {
+	case err != nil:
+		return person, err
+	case unknown != nil || !fits:
+		return people.Person{}, people.ErrUnknown
+	}
+	return person, nil
+}
+
+// pause makes every refusal take as long.
+func (s *Server) pause(r *http.Request, begin time.Time) {
+	select {
+	case <-time.After(s.patience - time.Since(begin)):
+	case <-r.Context().Done():
+	}
+}
+
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, address string, wait time.Duration) {
+	w.Header().Set("Retry-After", fmt.Sprint(int(math.Ceil(wait.Seconds()))))
+	s.render(w, r, http.StatusTooManyRequests, "signin.html", nil,
+		signInPage{Address: bounded(address), Problem: "signin.wait", Minutes: int(math.Ceil(wait.Minutes()))})
+}
