@@ -1,5 +1,5 @@
 // Package runtime turns a site into the configuration of mailpland, in the daemon's own types: mailpland.json
-// and the recipient table routes.json for the container that takes mail in, backup.json for the executor on
+// and the recipient table routes.json for the container that takes mail in, console.json for the console, backup.json for the executor on
 // the host, with the programs and the unit that it needs there. It must not know how mailpland does its work.
 package runtime
 
@@ -24,8 +24,13 @@ const (
 
 // Files returns mailpland's part of the tree.
 func Files(s *model.Site) ([]model.File, error) {
+	site, err := console(s)
+	if err != nil {
+		return nil, err
+	}
 	daemon, err := encode("mailpland.json", "edge.ingest", &config.Config{
-		Ingest: ingest(s),
+		Ingest:  ingest(s),
+		Console: site,
 		Accounts: &config.Accounts{Address: "mariadb:3306", User: "usermgmt", Database: "mailserver",
 			PasswordFile: "/run/secrets/" + model.SecretAccountsDB},
 		Health: &config.Health{Listen: fmt.Sprintf(":%d", s.Monitoring.Metrics.Port)},
@@ -37,6 +42,13 @@ func Files(s *model.Site) ([]model.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	daemon.Reads = []string{"mailserver-api", "usermgmt"}
+	said, err := declared(s).Bytes()
+	if err != nil {
+		return nil, err
+	}
+	domains := file("config/runtime/console.json", "domains", said)
+	domains.Reads = []string{"usermgmt"}
 	host, err := encode("backup.json", "backup", &config.Config{
 		Backup: backup(s),
 		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
@@ -45,7 +57,7 @@ func Files(s *model.Site) ([]model.File, error) {
 		return nil, err
 	}
 	host.Reads = []string{"host"}
-	return append(hostFiles(s), daemon, file("config/runtime/routes.json", "domains", table), host), nil
+	return append(hostFiles(s), daemon, file("config/runtime/routes.json", "domains", table), domains, host), nil
 }
 
 func encode(name, from string, c *config.Config) (model.File, error) {
@@ -81,7 +93,7 @@ func ingest(s *model.Site) *config.Ingest {
 	if in.Signed {
 		c.Auth.Signature = &config.Signature{KeyFiles: []string{secretsDir + in.SigningKey.Secret}}
 	}
-	if domain, ok := forwards(s); ok {
+	if domain := model.NewRoutes(s).SRSDomain(); domain != "" {
 		c.Smarthost = &config.Smarthost{Address: fmt.Sprintf("postfix:%d", model.ForwardPort), TLS: "none"}
 		c.SRS = &config.SRS{Domain: domain, KeyFiles: []string{secretsDir + model.SecretSRS}}
 	}
@@ -100,31 +112,12 @@ func policy(v model.Verdict) config.Policy {
 	}
 }
 
-// forwards says whether any address leads outside, and gives the domain of the rewritten reverse paths: the
-// first one that takes mail, since bounces come back to it.
-func forwards(s *model.Site) (domain string, ok bool) {
-	routes := model.NewRoutes(s)
-	for _, d := range s.Domains {
-		if d.State != model.Active {
-			continue
-		}
-		if domain == "" {
-			domain = d.Name
-		}
-		outside := func(address string) bool { return len(routes.Resolve(address).Outside) > 0 }
-		ok = ok || slices.ContainsFunc(d.Aliases, func(a model.Alias) bool { return outside(a.Address()) })
-		if d.CatchAll != "" {
-			_, host, _ := model.SplitAddress(d.CatchAll)
-			ok = ok || !routes.Ours(host) || outside(d.CatchAll)
-		}
-	}
-	return domain, ok
-}
-
-// table is who receives mail where, as model.Routes has it. A retired domain is none at all.
+// table is who receives mail where, as model.Routes has it. A retired domain is there with nobody in it: mail for it
+// ends here and is not sent on to the outside.
 func table(s *model.Site) *config.Table {
 	t := &config.Table{Domains: map[string]config.TableDomain{}}
 	for _, d := range s.Domains {
+		t.Domains[d.Name] = config.TableDomain{}
 		if d.State == model.Active {
 			t.Domains[d.Name] = tableDomain(d)
 		}

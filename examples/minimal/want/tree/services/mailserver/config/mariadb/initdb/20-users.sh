@@ -26,6 +26,7 @@ statements() {
 	cat <<-'SQL'
 		GRANT SELECT (id, email, password_hash, domain_id, quota_mb, is_active, state) ON mailserver.users TO 'dovecot'@'%';
 		GRANT SELECT (id, name, state) ON mailserver.domains TO 'dovecot'@'%';
+		GRANT SELECT (user_id, selector, password_hash) ON mailserver.app_passwords TO 'dovecot'@'%';
 	SQL
 	# postfix reads who may send as whom, and never a password.
 	account postfix POSTFIX_DB_PASSWORD
@@ -52,6 +53,9 @@ statements() {
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.users TO 'usermgmt'@'%';
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.aliases TO 'usermgmt'@'%';
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.send_as TO 'usermgmt'@'%';
+		GRANT SELECT, INSERT, DELETE ON mailserver.app_passwords TO 'usermgmt'@'%';
+		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_factors TO 'usermgmt'@'%';
+		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_sessions TO 'usermgmt'@'%';
 		GRANT SELECT ON mailserver.schema_migrations TO 'usermgmt'@'%';
 	SQL
 }

@@ -96,3 +96,36 @@ ALTER TABLE users
     ADD COLUMN IF NOT EXISTS password_git VARCHAR(64) NULL,
     ADD COLUMN IF NOT EXISTS password_written CHAR(64) NULL;
 INSERT IGNORE INTO schema_migrations (id, name) VALUES (5, 'passwords that Git sets');
+
+-- 6: what people own and the console keeps: further passwords for their devices, second factors, sign-ins. An app
+-- password is made by the console, long and random, so that a fast hash is enough; its selector, four hex digits of
+-- its SHA-256, picks the row, so that the database never sees what somebody typed.
+CREATE TABLE IF NOT EXISTS app_passwords (
+    id INT AUTO_INCREMENT PRIMARY KEY,
+    user_id INT NOT NULL,
+    name VARCHAR(100) NOT NULL,
+    selector CHAR(4) NOT NULL,
+    password_hash VARCHAR(255) NOT NULL,
+    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    UNIQUE KEY app_passwords_selector (user_id, selector),
+    FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+-- The key of a second factor (RFC 6238) and the last time step that was used, which is never taken again.
+CREATE TABLE IF NOT EXISTS console_factors (
+    user_id INT NOT NULL PRIMARY KEY,
+    totp_key VARCHAR(64) NOT NULL,
+    last_step BIGINT NOT NULL,
+    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+-- Of a session only a digest, so that reading this table signs nobody in. Times are UTC.
+CREATE TABLE IF NOT EXISTS console_sessions (
+    digest CHAR(64) NOT NULL PRIMARY KEY,
+    user_id INT NOT NULL,
+    complete BOOLEAN NOT NULL,
+    seen_at DATETIME NOT NULL,
+    ends_at DATETIME NOT NULL,
+    KEY console_sessions_ends_at (ends_at),
+    FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (6, 'app passwords, second factors, sessions');

@@ -1,0 +1,39 @@
+package runtime
+
+import (
+	"net/netip"
+
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/runtime/config"
+)
+
+// console is the web site's part of mailpland.json.
+func console(s *model.Site) (*config.Console, error) {
+	c := &config.Console{Listen: ":8080", SessionKeyFile: secretsDir + model.SecretConsoleSession, Declared: configDir + "/console.json"}
+	tunnel, err := s.ServiceAddress("cloudflared", "web")
+	if err != nil {
+		return nil, err
+	}
+	network := netip.PrefixFrom(tunnel, tunnel.BitLen())
+	if s.Edge.Tunnel.Connectors > 1 {
+		// Several have no fixed address: Docker gives them one of the upper half, where nobody else is.
+		b := tunnel.As4()
+		b[3] = 128
+		network = netip.PrefixFrom(netip.AddrFrom4(b), 25)
+	}
+	c.Proxies = []string{network.String()}
+	return c, nil
+}
+
+// declared is what administrators read about the domains. No key is in it.
+func declared(s *model.Site) *config.Declared {
+	out := &config.Declared{Site: s.Name, Domains: []config.DeclaredDomain{}}
+	for _, d := range s.Domains {
+		one := config.DeclaredDomain{Name: d.Name, Unicode: d.Unicode, DMARC: d.DMARC.Policy, SPF: d.SPF.All, MTASTS: d.MTASTS.Mode}
+		for _, sel := range d.Selectors {
+			one.Selectors = append(one.Selectors, config.DeclaredSelector{Name: sel.Name, State: string(sel.State), Since: sel.Since, Algorithm: sel.Algorithm})
+		}
+		out.Domains = append(out.Domains, one)
+	}
+	return out
+}
