@@ -1,6 +1,7 @@
 package model
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -9,10 +10,12 @@ import (
 // catch-alls and subaddresses (RFC 5233) play together; what is emitted for the runtime and the Worker follows it.
 type Routes struct {
 	domains map[string]*routeDomain
+	srs     string
 }
 
 type routeDomain struct {
 	path       string // in the site
+	zone       string
 	active     bool
 	subaddress bool
 	users      map[string]*User
@@ -20,7 +23,8 @@ type routeDomain struct {
 	catchAll   string
 }
 
-// Route is the answer for one address. Refused is empty when the mail is taken in.
+// Route is the answer for one address. Refused is empty when the mail is taken in. A bounce to a reverse path that
+// was rewritten is, without a receiver that could be known here.
 type Route struct {
 	Address   string   // as asked, domain in A-labels, lower case
 	Hops      []Hop    // what decided, in order
@@ -32,7 +36,7 @@ type Route struct {
 
 // Hop is one decision on the way. Path is the site path that made it.
 type Hop struct {
-	Kind    string // user, alias, catchAll, subaddress, outside, loop, retired
+	Kind    string // user, alias, catchAll, subaddress, outside, loop, retired, bounce
 	Address string
 	Path    string
 }
@@ -44,6 +48,7 @@ func NewRoutes(s *Site) *Routes {
 		d := &s.Domains[i]
 		rd := &routeDomain{
 			path:       d.Path(),
+			zone:       d.Zone,
 			active:     d.State == Active,
 			subaddress: d.Subaddress,
 			users:      make(map[string]*User, len(d.Users)),
@@ -58,8 +63,37 @@ func NewRoutes(s *Site) *Routes {
 		}
 		r.domains[d.Name] = rd
 	}
+	r.srs = srsDomain(s, r)
 	return r
 }
+
+// SRSDomain is the domain of rewritten reverse paths (SRS), empty where no address leads outside. Bounces come
+// back to it, so it is one whose every address reaches the Worker: the first that is a zone of its own.
+func (r *Routes) SRSDomain() string { return r.srs }
+
+func srsDomain(s *Site, r *Routes) string {
+	first, forwards := "", false
+	for _, d := range s.Domains {
+		if d.State != Active {
+			continue
+		}
+		if first == "" || d.Zone == d.Name && r.domains[first].zone != first {
+			first = d.Name
+		}
+		outside := func(address string) bool { return len(r.Resolve(address).Outside) > 0 }
+		forwards = forwards || slices.ContainsFunc(d.Aliases, func(a Alias) bool { return outside(a.Address()) })
+		if d.CatchAll != "" {
+			_, host, _ := SplitAddress(d.CatchAll)
+			forwards = forwards || !r.Ours(host) || outside(d.CatchAll)
+		}
+	}
+	if !forwards {
+		return ""
+	}
+	return first
+}
+
+var rewritten = regexp.MustCompile(`^srs[01]=.`)
 
 // Ours says whether a domain (A-labels) is declared.
 func (r *Routes) Ours(domain string) bool { return r.domains[domain] != nil }
@@ -96,6 +130,8 @@ func (w *walk) step(address string) {
 	case !d.active:
 		w.hop("retired", address, d.path+".state")
 		w.route.Refused = "domain retired"
+	case len(w.route.Hops) == 0 && domain == w.routes.srs && rewritten.MatchString(localpart):
+		w.hop("bounce", address, "relay") // only the daemon has the key that tells to whom
 	case w.seen[address]:
 		w.hop("loop", address, d.path+".aliases."+Label(localpart))
 		w.route.Refused = "alias loop"

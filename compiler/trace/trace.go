@@ -115,6 +115,8 @@ func (t *tracer) deliver(route model.Route) {
 			t.step("catch-all", h.Path, "%s", h.Address)
 		case "loop":
 			t.step("alias", h.Path, "%s again: the loop ends here", h.Address)
+		case "bounce":
+			t.step("ingest", h.Path, "a rewritten sender (SRS): a bounce to it goes on to the sender, if the signature is this site's and not too old")
 		case "retired":
 			t.step("retired", h.Path, "%s receives nothing any more", h.Address)
 		default:

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/route"
+	"github.com/mailplan/mailplan/runtime/srs"
 )
 
 func parse(t *testing.T, files []model.File, path string) *config.Config {
@@ -117,6 +119,89 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestTableAgreesWithRoutes holds over generated sites that the daemon sends mail where the compiler's trace says, and
+// refuses what it refuses: above all mail to people who left, catch-all or not.
+func TestTableAgreesWithRoutes(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 2026))
+	delivered, retired := 0, 0
+	for n := range 250 {
+		s := emittest.RandomSite(random)
+		routes, table := model.NewRoutes(s), tableOf(t, s)
+		for range 40 {
+			address := emittest.RandomAddress(random)
+			if _, err := route.ParseAddress(address); err != nil {
+				continue
+			}
+			want := routes.Resolve(address)
+			if len(want.Hops) > 0 && want.Hops[0].Kind == "bounce" {
+				continue // the daemon looks at its own signatures before the table
+			}
+			if diff := cmp.Diff(slices.Concat(want.Mailboxes, want.Outside), destinations(t, table, address)); diff != "" {
+				t.Fatalf("site %d, %s: compiler and daemon differ:\n%s%+v", n, address, diff, want.Hops)
+			}
+			if want.Refused == "" {
+				delivered++
+			}
+			if last := len(want.Hops) - 1; last >= 0 && want.Hops[last].Kind == "retired" && want.Refused != "" {
+				retired++
+			}
+		}
+	}
+	if delivered < 1500 || retired < 300 {
+		t.Errorf("%d delivered, %d to retired users: the generator is one-sided", delivered, retired)
+	}
+}
+
+// tableOf is what the daemon makes of the emitted table.
+func tableOf(t *testing.T, s *model.Site) *route.Table {
+	t.Helper()
+	data := emittest.Text(t, emittest.Emit(t, emitted.Files, s), "config/runtime/routes.json")
+	parsed, err := config.ParseTable([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := route.New(parsed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// TestBounces follows a message that is sent on to the outside, and its bounce: the reverse path that the daemon makes is
+// one that the Worker's set takes, and leads back to the sender.
+func TestBounces(t *testing.T) {
+	s := emittest.Site()
+	sub := s.Domains[0]
+	sub.Name, sub.Unicode = "a.example.com", "a.example.com" // no catch-all rule at the edge: bounces would not come back
+	s.Domains = append([]model.Domain{sub}, s.Domains...)
+	conf := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/mailpland.json").Ingest
+	if conf.SRS == nil || conf.SRS.Domain != "example.com" {
+		t.Fatalf("mail leaves, but senders are rewritten as %+v", conf.SRS)
+	}
+	w := srs.Rewriter{Domain: conf.SRS.Domain, Keys: [][]byte{[]byte("0123456789abcdef")}, MaxAge: 21 * 24 * time.Hour, Now: time.Now}
+	routes := model.NewRoutes(s)
+	for _, sender := range []string{"s@b.example", "Some.One+list=x@b.example", "SRS0=abcd=EF=c.example=s@b.example", "SRS1=abcd=c.example==x=y=z=s@b.example"} {
+		path, err := w.Forward(sender)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{path, strings.ToLower(path)} {
+			route := routes.Resolve(path)
+			if route.Refused != "" || len(route.Hops) != 1 || route.Hops[0].Kind != "bounce" {
+				t.Errorf("%s is not taken as a bounce: %+v", path, route)
+			}
+			if _, err := w.Reverse(path); err != nil {
+				t.Errorf("%s does not lead back: %v", path, err)
+			}
+		}
+	}
+	for _, address := range []string{"srs0=x=y=z=s@a.example.com", "srs0@example.com", "srs0=@example.com"} {
+		if route := routes.Resolve(address); len(route.Hops) > 0 && route.Hops[0].Kind == "bounce" {
+			t.Errorf("%s is taken as a bounce", address)
+		}
+	}
+}
+
 // destinations are the mailboxes, then the addresses outside, each list sorted; nil where the daemon refuses.
 func destinations(t *testing.T, table *route.Table, address string) []string {
 	t.Helper()
@@ -126,7 +211,7 @@ func destinations(t *testing.T, table *route.Table, address string) []string {
 	}
 	targets, err := table.Resolve(a)
 	if err != nil {
-		if !errors.Is(err, route.ErrUnknownDomain) && !errors.Is(err, route.ErrUnknownRecipient) {
+		if !errors.Is(err, route.ErrUnknownDomain) && !errors.Is(err, route.ErrUnknownRecipient) && !errors.Is(err, route.ErrLoop) {
 			t.Errorf("%s: %v", address, err)
 		}
 		return nil

@@ -30,6 +30,7 @@ type Recipients struct {
 type Domain struct {
 	Subaddress bool `json:"subaddress"` // user+detail is as good as user
 	CatchAll   bool `json:"catchAll"`   // the rest is taken too
+	Bounces    bool `json:"bounces"`    // rewritten reverse paths (SRS) are taken; the ingest looks at their signature
 }
 
 const (
@@ -64,7 +65,7 @@ func split(s *model.Site) (accepted, refused []string, domains map[string]Domain
 		if d.State != model.Active {
 			continue
 		}
-		set := Domain{Subaddress: d.Subaddress, CatchAll: taken(nobody + "@" + d.Name)}
+		set := Domain{Subaddress: d.Subaddress, CatchAll: taken(nobody + "@" + d.Name), Bounces: d.Name == routes.SRSDomain()}
 		domains[d.Name] = set
 		add := func(address string) {
 			if taken(address) {

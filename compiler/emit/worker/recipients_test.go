@@ -90,7 +90,7 @@ func TestAcceptsAgreesWithRoutes(t *testing.T) {
 	var probes []probe
 	yes := 0
 	for range 300 {
-		s := randomSite(random)
+		s := emittest.RandomSite(random)
 		set, err := worker.NewRecipients(s, []byte(testKey))
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func TestAcceptsAgreesWithRoutes(t *testing.T) {
 		}
 		p, routes := probe{Set: encoded}, model.NewRoutes(s)
 		for range 40 {
-			address := randomAddress(random)
+			address := emittest.RandomAddress(random)
 			taken := routes.Resolve(address).Refused == ""
 			p.Address, p.Want = append(p.Address, address), append(p.Want, taken)
 			if taken {
@@ -122,63 +122,6 @@ func TestAcceptsAgreesWithRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	nodeTests(t, "accepts.test.mjs", "PROBES="+file, "KEY="+testKey)
-}
-
-var (
-	localparts = []string{"a", "b", "c", "d", "e"}
-	domains    = []string{"one.example", "two.example", "three.example"}
-)
-
-func pick(r *rand.Rand, from []string) string { return from[r.IntN(len(from))] }
-
-func randomSite(r *rand.Rand) *model.Site {
-	s := &model.Site{Name: "random"}
-	target := func() string {
-		switch r.IntN(8) {
-		case 0:
-			return "x@outside.example"
-		case 1:
-			return pick(r, localparts) + "+detail@" + pick(r, domains)
-		}
-		return pick(r, localparts) + "@" + pick(r, domains)
-	}
-	for _, name := range domains[:1+r.IntN(3)] {
-		d := model.Domain{Name: name, Unicode: name, Zone: name, State: model.Active, Subaddress: r.IntN(2) == 0}
-		if r.IntN(6) == 0 {
-			d.State = model.Retired
-		}
-		if r.IntN(3) == 0 {
-			d.CatchAll = target()
-		}
-		states := []model.State{model.Active, model.Active, model.Disabled, model.Retired, model.Purged}
-		for _, l := range localparts {
-			switch r.IntN(4) {
-			case 0:
-				d.Users = append(d.Users, model.User{Localpart: l, Domain: name, State: states[r.IntN(len(states))]})
-			case 1:
-				d.Aliases = append(d.Aliases, model.Alias{Localpart: l, Domain: name, Targets: []string{target(), target()}[:1+r.IntN(2)]})
-			}
-		}
-		s.Domains = append(s.Domains, d)
-	}
-	return s
-}
-
-func randomAddress(r *rand.Rand) string {
-	localpart := pick(r, localparts)
-	if r.IntN(5) == 0 {
-		localpart = pick(r, []string{"zz", "", "A", "a.b", `"q u"`})
-	}
-	if r.IntN(3) == 0 {
-		localpart += pick(r, []string{"+", "+x", "+x+y", "+A"})
-	}
-	switch r.IntN(20) {
-	case 0:
-		return localpart
-	case 1:
-		return localpart + "@" + pick(r, []string{"none.example", "ONE.example", "", "a@one.example"})
-	}
-	return localpart + "@" + pick(r, domains)
 }
 
 func BenchmarkRecipients10000(b *testing.B) {
