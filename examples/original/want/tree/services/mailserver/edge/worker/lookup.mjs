@@ -5,7 +5,7 @@
 
 /**
  * @param {{width: number, accepted: string, refused: string, refusedWidth: number,
- *   domains: Object<string, {subaddress: boolean, catchAll: boolean}>}} set digests in base64, width in bytes
+ *   domains: Object<string, {subaddress: boolean, catchAll: boolean, bounces: boolean}>}} set digests in base64, width in bytes
  * @param {string} secret the key of the digests
  * @param {string} address as it stands in RCPT TO
  */
@@ -14,7 +14,8 @@ export async function accepts(set, secret, address) {
   const localpart = address.slice(0, at).toLowerCase();
   const domain = address.slice(at + 1).toLowerCase();
   if (at < 0 || !Object.hasOwn(set.domains, domain)) return false;
-  const { subaddress, catchAll } = set.domains[domain];
+  const { subaddress, catchAll, bounces } = set.domains[domain];
+  if (bounces && /^srs[01]=./.test(localpart)) return true; // the ingest knows whether it rewrote this one
   const key = await keyOf(secret);
   const plus = localpart.indexOf("+");
   const names = plus >= 0 && subaddress ? [localpart, localpart.slice(0, plus)] : [localpart];
