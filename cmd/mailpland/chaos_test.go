@@ -45,7 +45,7 @@ type tally struct {
 // at random, and tries each again until it is answered for good. Nothing may be lost or doubled, and
 // every refusal must be right. MAILPLAN_CHAOS is how many messages are sent.
 func TestChaos(t *testing.T) {
-	messages := 300
+	messages := 200
 	if n, err := strconv.Atoi(os.Getenv("MAILPLAN_CHAOS")); err == nil {
 		messages = n
 	}

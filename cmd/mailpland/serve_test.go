@@ -3,126 +3,162 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/test/mailstore"
 )
 
-// TestServeParts runs the daemon with each part alone, as the host and the container of a site do, and with both.
-func TestServeParts(t *testing.T) {
-	for name, parts := range map[string]struct{ ingest, backup bool }{
-		"mail only": {ingest: true}, "backups only": {backup: true}, "both": {true, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			conf := &config.Config{Health: &config.Health{Listen: mailstore.FreeAddress(t)}}
-			var s *backuptest.Site
-			if parts.backup {
-				s = backuptest.NewSite(t)
-				conf.Backup = &s.Config
-			}
-			if parts.ingest {
-				conf.Ingest = mailboxesInFolder(t)
-			}
-			stop := serveInBackground(t, conf)
-			eventually(t, func() error { return has("http://"+conf.Health.Listen+"/health", "ok") })
-			if parts.ingest {
-				eventually(t, func() error { return has("http://"+conf.Ingest.Listen+"/health", "ok") })
-			}
-			if parts.backup { // the first one is due at once
-				eventually(t, func() error { return has("http://"+conf.Health.Listen+"/metrics", "mailpland_backup_") })
-				eventually(t, func() error {
-					if made, _ := filepath.Glob(s.Path("store/daily/*/HEAD")); len(made) == 0 {
-						return fmt.Errorf("no backup in %s", s.Path("store/daily"))
-					}
-					return nil
-				})
-			}
-			stop()
-		})
-	}
-}
-
-func TestServeChecksEveryPart(t *testing.T) {
-	s := backuptest.NewSite(t)
-	s.Write(t, "bad.key", "short")
-	s.Config.SigningKeyFile = s.Path("bad.key")
-	for name, conf := range map[string]*config.Config{
-		"backups only": {Backup: &s.Config},
-		"both":         {Backup: &s.Config, Ingest: mailboxesInFolder(t)},
-	} {
-		if err := serve(t.Context(), conf, true, io.Discard); err == nil || !strings.Contains(err.Error(), "bad.key") {
-			t.Errorf("%s: %v, want a word on the signing key", name, err)
-		}
-	}
-	if err := serve(t.Context(), &config.Config{}, true, io.Discard); err == nil || !strings.Contains(err.Error(), "ingest or backup") {
-		t.Errorf("nothing to serve: %v", err)
-	}
-}
-
-func mailboxesInFolder(t *testing.T) *config.Ingest {
+// mailpland runs one command line in this process.
+func mailpland(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, text := range map[string]string{"token": token, "table.json": `{"domains":{"example.com":{"users":["alice"]}}}`} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var out, err bytes.Buffer
+	code = Run(ctx, args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// TestWrongConfigurationListensNowhere has an unknown key, a missing token file and a wrong address.
+func TestWrongConfigurationListensNowhere(t *testing.T) {
+	d := newDaemon(t, func(c *config.Ingest) { c.Maildir = &config.Maildir{Root: t.TempDir()} })
+	good, err := os.ReadFile(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ change, want string }{
+		"unknown key":   {strings.Replace(string(good), `"listen"`, `"lissen"`, 1), "ingest.lissen: unknown setting"},
+		"two stores":    {strings.Replace(string(good), `"maildir"`, `"lmtp": {"address": "x:24"}, "maildir"`, 1), "exactly one of lmtp and maildir"},
+		"no token file": {strings.Replace(string(good), `/token"`, `/other"`, 1), "ingest.auth: read secret"},
+		"not JSON":      {"{", "unexpected end of JSON"},
+	} {
+		if err := os.WriteFile(d.path, []byte(c.change), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	return &config.Ingest{Listen: mailstore.FreeAddress(t), Table: filepath.Join(dir, "table.json"),
-		Auth: config.Auth{TokenFiles: []string{filepath.Join(dir, "token")}}, Maildir: &config.Maildir{Root: dir}}
-}
-
-// serveInBackground reads the configuration as from its file; stop asks the daemon to end and waits.
-func serveInBackground(t *testing.T, conf *config.Config) (stop func()) {
-	t.Helper()
-	data, err := json.Marshal(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if conf, err = config.Parse(data); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	var said bytes.Buffer
-	go func() { done <- serve(ctx, conf, false, &said) }()
-	return func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("serve: %v\n%s", err, said.String())
+		code, _, stderr := mailpland(t, "serve", "--config", d.path)
+		if code != 1 || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d: %s", name, code, stderr)
+		}
+		if conn, err := net.Dial("tcp", d.conf.Ingest.Listen); err == nil {
+			conn.Close()
+			t.Errorf("%s: it listens", name)
 		}
 	}
 }
 
-func has(url, text string) error {
-	resp, err := http.Get(url)
-	if err != nil {
-		return err
+// TestLedgerVerbs delivers, looks at the ledger of the running daemon and of the stopped one, and
+// replays a kept message.
+func TestLedgerVerbs(t *testing.T) {
+	root := t.TempDir()
+	d := newDaemon(t, func(c *config.Ingest) { c.Maildir = &config.Maildir{Root: root} })
+	d.start(t)
+	message := []byte("Message-ID: <1@b>\r\nSubject: kept\r\n\r\nhello\r\n")
+	if code, _ := d.post("s@b.example", "u01+tag@example.com", message, false); code != 200 {
+		t.Fatalf("post: %d", code)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && !strings.Contains(string(body), text) {
-		err = fmt.Errorf("%s has no %q: %s", url, text, body)
+	kept := filepath.Join(t.TempDir(), "kept.eml")
+	if err := os.WriteFile(kept, message, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return err
-}
-
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if err = try(); err == nil {
-			return
+	if code, out, stderr := mailpland(t, "ledger", "replay", "--config", d.path, "--from", "s@b.example", "--to", "u01@example.com", kept); code != 0 || !strings.Contains(out, `"duplicate":true`) {
+		t.Errorf("replay: exit %d: %s%s", code, out, stderr)
+	}
+	if code, out, stderr := mailpland(t, "health", "--ready", "--config", d.path); code != 0 || !strings.Contains(out, `"ledger":"ok"`) {
+		t.Errorf("health: exit %d: %s%s", code, out, stderr)
+	}
+	look := func(when string) {
+		t.Helper()
+		if code, out, stderr := mailpland(t, "ledger", "list", "--config", d.path); code != 0 || strings.Count(out, "\n") != 1 || !strings.Contains(out, "delivered  u01@example.com") {
+			t.Errorf("%s: list: exit %d: %s%s", when, code, out, stderr)
+		}
+		if _, out, _ := mailpland(t, "ledger", "list", "--state", "in-doubt", "--json", "--config", d.path); out != "" {
+			t.Errorf("%s: in doubt: %s", when, out)
+		}
+		if code, out, stderr := mailpland(t, "ledger", "verify", "--config", d.path); code != 0 || !strings.Contains(out, "delivered 1") {
+			t.Errorf("%s: verify: exit %d: %s%s", when, code, out, stderr)
 		}
 	}
-	t.Fatal(err)
+	time.Sleep(time.Second) // an outcome is written soon, not at once
+	look("running")
+	d.stop(t)
+	look("stopped")
+	if files, _ := filepath.Glob(filepath.Join(root, "example.com", "u01", "new", "*")); len(files) != 1 {
+		t.Errorf("%d copies in the mailbox", len(files))
+	}
+}
+
+// stop is SIGTERM: the daemon must end well.
+func (p *daemon) stop(t *testing.T) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("stopped with %v: %s", err, p.stderr.String())
+	}
+	p.cmd = nil
+}
+
+// TestStopFinishesWhatItAccepted stops the daemon while a message is half sent.
+func TestStopFinishesWhatItAccepted(t *testing.T) {
+	d := newDaemon(t, func(c *config.Ingest) { c.Maildir = &config.Maildir{Root: t.TempDir()} })
+	d.start(t)
+	c, err := net.Dial("tcp", d.conf.Ingest.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST /v1/ingest HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Type: message/rfc822\r\nX-Mail-From:\r\nX-Rcpt-To: u01@example.com\r\nContent-Length: 20\r\n\r\nSubject:", token)
+	time.Sleep(100 * time.Millisecond)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); d.stop(t) }()
+	time.Sleep(200 * time.Millisecond)
+	if _, err := net.Dial("tcp", d.conf.Ingest.Listen); err == nil {
+		t.Error("it still takes connections")
+	}
+	fmt.Fprint(c, " half\r\n\r\n.\r\n")
+	answer := make([]byte, 12)
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := c.Read(answer); err != nil || string(answer) != "HTTP/1.1 200" {
+		t.Errorf("%q %v", answer, err)
+	}
+	<-stopped
+}
+
+// TestOperatorEndpoints reads metrics and the ledger's copy, which wants a token.
+func TestOperatorEndpoints(t *testing.T) {
+	d := newDaemon(t, func(c *config.Ingest) { c.LMTP = &config.LMTP{Address: mailstore.FreeAddress(t)} })
+	d.start(t)
+	if code, _ := d.post("", "u01@example.com", []byte("Subject: x\r\n\r\n"), false); code != 503 {
+		t.Errorf("without a mail store: %d", code)
+	}
+	for path, want := range map[string]int{"/health": 200, "/ready": 503, "/metrics": 200, "/ledger": 401} {
+		resp, err := http.Get("http://" + d.conf.Health.Listen + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		body.ReadFrom(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+		if path == "/metrics" && !strings.Contains(body.String(), `mailpland_recipients_total{status="deferred"} 1`) {
+			t.Errorf("metrics:\n%s", body.String())
+		}
+		if path == "/ready" && !strings.Contains(body.String(), "connection refused") {
+			t.Errorf("ready: %s", body.String())
+		}
+	}
+	if resp, err := http.Get(d.url + "/metrics"); err != nil || resp.StatusCode != 404 {
+		t.Errorf("metrics on the public listener: %v %v", resp, err)
+	}
 }

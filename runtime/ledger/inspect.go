@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -32,6 +33,16 @@ func (f *File) Close() error { return f.db.Close() }
 
 // All calls each with every record, oldest day first, until it returns an error.
 func (f *File) All(each func(Record) error) error { return all(f.db, each) }
+
+// Snapshot writes a consistent copy of the file.
+func (f *File) Snapshot(w io.Writer) error { return snapshot(f.db, w) }
+
+func snapshot(db *bbolt.DB, w io.Writer) error {
+	return db.View(func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(w)
+		return err
+	})
+}
 
 // Verify reads the whole file, its pages and its records, and returns how many records are in which
 // state. Every damage found is part of the error.

@@ -92,7 +92,7 @@ type waiter struct {
 }
 
 const (
-	lazyDelay = 100 * time.Millisecond // the longest that an outcome waits for company
+	lazyDelay = 250 * time.Millisecond // the longest that an outcome waits for company
 	maxReply  = 200
 )
 
@@ -218,8 +218,8 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 		}
 		l.queue = append(l.queue, write{key: k, rec: r, waiter: w})
 	}
-	if w != nil && !l.urgent {
-		l.urgent = true
+	if w != nil || len(l.queue) == len(records) { // somebody waits, or the commit loop sleeps
+		l.urgent = l.urgent || w != nil
 		l.wake.Signal()
 	}
 	return nil

@@ -83,6 +83,26 @@ func TestOutcomesAreKnownAtOnceAndAfterRestart(t *testing.T) {
 	}
 }
 
+// TestOutcomesAreWrittenSoon looks into the file, not into the memory.
+func TestOutcomesAreWrittenSoon(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "l.db"))
+	if err := l.Finish([]Record{record(1, "a@x", Delivered)}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		n := 0
+		if err := l.All(func(Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("nothing was written")
+		}
+	}
+}
+
 func TestForgetsWholeDays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	l := open(t, path)
