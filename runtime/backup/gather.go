@@ -30,8 +30,8 @@ type prepared struct {
 	err   error // why there is nothing to read
 }
 
-// prepare makes the files of classes that are not files: dumps and Git bundles, in a folder of the
-// state. It comes before any mailbox is read, so that each user in the dump has a mailbox at least as
+// prepare makes the files of classes that cannot be read as they lie: dumps, Git bundles, the ledger's copy, in a
+// folder of the state. It comes before any mailbox is read, so that each user in the dump has a mailbox at least as
 // new.
 func (x *Executor) prepare(ctx context.Context) ([]prepared, error) {
 	staging := x.statePath("staging")
@@ -41,12 +41,15 @@ func (x *Executor) prepare(ctx context.Context) ([]prepared, error) {
 	var all []prepared
 	for _, c := range x.config.Classes {
 		p := prepared{class: c, root: c.Path}
-		if c.Kind == "mariadb" || c.Kind == "git" {
+		if c.Kind == "mariadb" || c.Kind == "git" || c.Kind == "ledger" {
 			p.root = filepath.Join(staging, c.Name)
 			if err := os.MkdirAll(p.root, 0o700); err != nil {
 				return nil, err
 			}
 			p.err = produce(ctx, c, p.root)
+		}
+		if c.Kind == "ledger" && p.err == nil {
+			p.root = filepath.Join(p.root, filepath.Base(c.Path))
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -58,8 +61,11 @@ func (x *Executor) prepare(ctx context.Context) ([]prepared, error) {
 }
 
 func produce(ctx context.Context, c config.BackupClass, dir string) error {
-	if c.Kind == "mariadb" {
+	switch c.Kind {
+	case "mariadb":
 		return dump.Server{BackupDatabase: *c.Database}.Dump(ctx, dir)
+	case "ledger":
+		return copyLedger(ctx, c, filepath.Join(dir, filepath.Base(c.Path)))
 	}
 	return bundle(ctx, c.Path, filepath.Join(dir, filepath.Base(c.Path)+".bundle"))
 }

@@ -48,10 +48,17 @@ type BackupOffsite struct {
 // BackupClass is one kind of data, one source.
 type BackupClass struct {
 	Name     string          `json:"name"`               // mailboxes, database, config, tls, dkim, bayes, ledger, sieve, …
-	Kind     string          `json:"kind"`               // maildir, tree, mariadb or git
+	Kind     string          `json:"kind"`               // maildir, tree, mariadb, git or ledger
 	Path     string          `json:"path,omitempty"`     // the folder or file, or the Git repository; not for mariadb
 	Exclude  []string        `json:"exclude,omitempty"`  // patterns of base names to leave out
 	Database *BackupDatabase `json:"database,omitempty"` // for mariadb
+	Ledger   *BackupLedger   `json:"ledger,omitempty"`   // for ledger
+}
+
+// BackupLedger is the running daemon that gives out copies of its ledger.
+type BackupLedger struct {
+	URL       string `json:"url"`       // http://HOST:PORT/ledger of its health listener
+	TokenFile string `json:"tokenFile"` // one of its bearer tokens
 }
 
 // BackupDatabase is the MariaDB server and what of it is dumped.
@@ -179,9 +186,21 @@ func (c *BackupClass) check(found *Problems, at string) {
 		absolute(found, at+".path", c.Path)
 	case "mariadb":
 		c.Database.check(found, at+".database")
+	case "ledger":
+		absolute(found, at+".path", c.Path)
+		c.Ledger.check(found, at+".ledger")
 	default:
-		found.add(at+".kind", "%q is not one of maildir, tree, mariadb, git", c.Kind)
+		found.add(at+".kind", "%q is not one of maildir, tree, mariadb, git, ledger", c.Kind)
 	}
+}
+
+func (l *BackupLedger) check(found *Problems, at string) {
+	if l == nil {
+		found.add(at, "say which daemon gives out copies of it")
+		return
+	}
+	checkURL(found, at+".url", l.URL)
+	absolute(found, at+".tokenFile", l.TokenFile)
 }
 
 func (d *BackupDatabase) check(found *Problems, at string) {

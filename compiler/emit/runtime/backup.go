@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/model"
@@ -9,8 +10,12 @@ import (
 
 // backup is the executor's part. It runs on the host, which alone sees all of the data; every path is
 // the host's.
-func backup(s *model.Site) *config.Backup {
+func backup(s *model.Site) (*config.Backup, error) {
 	b := s.Backup
+	all, err := classes(s)
+	if err != nil {
+		return nil, err
+	}
 	out := &config.Backup{
 		Instance:       s.Name,
 		State:          s.Host.Storage.Fast + "/backup-state",
@@ -25,12 +30,12 @@ func backup(s *model.Site) *config.Backup {
 	if b.ScanBeforeRestore {
 		out.Restore.ClamScan = s.Host.Root + "/" + scanScript
 	}
-	for _, class := range classes(s) {
+	for _, class := range all {
 		if slices.Contains(b.Classes, class.Name) {
 			out.Classes = append(out.Classes, class)
 		}
 	}
-	return out
+	return out, nil
 }
 
 func offsite(s *model.Site) *config.BackupOffsite {
@@ -55,7 +60,14 @@ func secretFile(s *model.Site, name string) string { return s.Host.Root + "/secr
 
 // classes are all kinds of data and where the host has them. The dump comes before the mailboxes, so that
 // every user in it has a mailbox that is at least as new.
-func classes(s *model.Site) []config.BackupClass {
+func classes(s *model.Site) ([]config.BackupClass, error) {
+	api, err := s.ServiceAddress("mailserver-api", "mailserver_network")
+	if err != nil {
+		return nil, err
+	}
+	// The host reaches its containers by their addresses, published or not.
+	ledger := &config.BackupLedger{TokenFile: secretFile(s, s.Edge.Ingest.Token.Secret),
+		URL: fmt.Sprintf("http://%s:%d/ledger", api, s.Monitoring.Metrics.Port)}
 	root, fast, bulk := s.Host.Root, s.Host.Storage.Fast, s.Host.Storage.Bulk
 	tree := func(name, path string, exclude ...string) config.BackupClass {
 		return config.BackupClass{Name: name, Kind: "tree", Path: path, Exclude: exclude}
@@ -70,6 +82,6 @@ func classes(s *model.Site) []config.BackupClass {
 		tree("tls", fast+"/tls"),
 		tree("dkim", root+"/config/rspamd/dkim"),
 		tree("bayes", fast+"/redis"),
-		tree("ledger", fast+"/mailpland"),
-	}
+		{Name: "ledger", Kind: "ledger", Path: fast + "/mailpland/ledger.db", Ledger: ledger},
+	}, nil
 }

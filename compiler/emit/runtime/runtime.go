@@ -49,8 +49,12 @@ func Files(s *model.Site) ([]model.File, error) {
 	}
 	domains := file("config/runtime/console.json", "domains", said)
 	domains.Reads = []string{"usermgmt"}
+	copies, err := backup(s)
+	if err != nil {
+		return nil, err
+	}
 	host, err := encode("backup.json", "backup", &config.Config{
-		Backup: backup(s),
+		Backup: copies,
 		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
 	})
 	if err != nil {
