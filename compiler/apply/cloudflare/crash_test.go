@@ -134,8 +134,8 @@ func TestFaultsInEveryCall(t *testing.T) {
 		after, _ := r.cf.Counts()
 		for n, pattern := range slices.Sorted(maps.Keys(difference(before, after))) {
 			for i, f := range faults {
-				if turn := n + i + shift; turn%3 != 0 || strings.HasPrefix(pattern, "GET ") && turn%2 != 0 {
-					continue // each way to fail meets each endpoint in one of the three; reads leave nothing behind
+				if turn := n + i + 2*shift; turn%6 != 0 || strings.HasPrefix(pattern, "GET ") && turn%4 != 0 {
+					continue // a sixth of all pairs, spread evenly over endpoints and ways to fail
 				}
 				t.Run(fmt.Sprintf("%s, %s, fault %d", tr.name, pattern, f.Kind), func(t *testing.T) {
 					t.Parallel()
@@ -169,7 +169,7 @@ func TestFaultsInEveryCall(t *testing.T) {
 // A provider whose reads lag behind its writes is no reason to stop, or to make anything twice.
 func TestReadsMayLag(t *testing.T) {
 	for _, tr := range transitions(t) {
-		for _, lag := range []int{1, 5} {
+		for _, lag := range []int{5} {
 			t.Run(fmt.Sprintf("%s, lag %d", tr.name, lag), func(t *testing.T) {
 				r := tr.start(t)
 				r.cf.Lag(lag)
