@@ -44,6 +44,10 @@ INSERT INTO users (email, password_hash, domain_id, quota_mb, is_active, state) 
 	('alice@example.com', '$password', 1, 0, 1, 'active'), ('barred@example.com', '$password', 1, 1, 0, 'disabled'),
 	('gone@example.com', '$password', 1, 1, 0, 'retired'), ('new@example.com', '', 1, 1, 1, 'active'), ('full@example.com', '$password', 1, 1, 1, 'active');
 INSERT INTO aliases (source, destination, domain_id) VALUES ('sales@example.com', 'alice@example.com', 1);
+INSERT INTO app_passwords (user_id, name, selector, password_hash)
+	SELECT u.id, CONCAT('phone ', n), LEFT(SHA2(CONCAT('app-', n, '-x'), 256), 4), h FROM users u,
+	(SELECT 1 AS n, '$(doveadm pw -s SSHA512 -p "app-1-x")' AS h UNION SELECT 2, '$(doveadm pw -s SSHA512 -p "app-2-x")') a
+	WHERE u.email <> 'full@example.com';
 END
 dovecot -F >/tmp/log 2>&1 &
 sleep 0.5
@@ -195,6 +199,13 @@ func signIns(t *testing.T) {
 		{"gone@example.com", "right", false},
 		{"new@example.com", "", false}, // has not chosen a password yet
 		{"sales@example.com", "right", false},
+		{"alice@example.com", "app-1-x", true},
+		{"alice@example.com", "app-2-x", true},
+		{"new@example.com", "app-1-x", true},
+		{"full@example.com", "app-1-x", false}, // somebody else's
+		{"barred@example.com", "app-1-x", false},
+		{"gone@example.com", "app-2-x", false},
+		{"alice@example.com", "x' OR '1'='1", false},
 	} {
 		wait.Go(func() {
 			if _, err := signIn(tt.user, tt.password); (err == nil) != tt.want {

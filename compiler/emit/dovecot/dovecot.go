@@ -44,6 +44,7 @@ func Files(s *model.Site) ([]model.File, error) {
 	if v.Version23() {
 		r.render("dovecot-2.3.conf", "dovecot.conf", 0o644, 0)
 		r.render("sql-2.3.conf", "dovecot-sql.conf.ext", 0o400, 0) // read before Dovecot gives up root
+		r.render("sql-app-2.3.conf", "dovecot-sql-app.conf.ext", 0o400, 0)
 	} else {
 		r.render("dovecot-2.4.conf", "dovecot.conf", 0o644, 0)
 		r.render("sql-2.4.conf", "sql.conf", 0o400, vmail)
