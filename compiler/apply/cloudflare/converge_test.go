@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -146,7 +147,9 @@ func TestNoOpDiffMakesTheFewestCalls(t *testing.T) {
 	before := r.edge.Calls()
 	fresh := newDriver(r)
 	r.edge = fresh
+	start := time.Now()
 	r.settled(s)
+	took := time.Since(start)
 	const perZone, ofAccount = 3, 1 + // zones
 		2 + // tunnels, ingress
 		3 + // tokens, policies, applications
@@ -157,6 +160,6 @@ func TestNoOpDiffMakesTheFewestCalls(t *testing.T) {
 	if n := fresh.Calls(); n > least*110/100 {
 		t.Errorf("%d calls, want at most 10 %% above %d", n, least)
 	} else {
-		t.Logf("%d calls to bring it up, %d for a diff; the least is %d", before, n, least)
+		t.Logf("%d calls to bring it up, %d for a diff in %s; the least is %d", before, n, took, least)
 	}
 }
