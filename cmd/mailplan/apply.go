@@ -68,6 +68,7 @@ func (c *cli) converge(ctx context.Context, site *compiler.Site, o applying) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
+	c.leaves(to)
 	if o.saved != "" {
 		if err := same(p, o.saved); err != nil {
 			c.say("%v", err)

@@ -94,6 +94,7 @@ func (c *cli) plan(ctx context.Context, args []string, t target) (plan.Plan, err
 	if err != nil {
 		return p, err
 	}
+	c.leaves(to)
 	return p, to.Close()
 }
 

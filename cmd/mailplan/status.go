@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
 
@@ -15,16 +18,17 @@ func (c *cli) newStatus() *cobra.Command {
 		Use:   "status [SITE]",
 		Short: "Say whether everything is as declared, and only what is not",
 		Long: `status is for cron: it is silent and ends with 0 when all planes are as declared, and names drift with exit code 2.
+What no plan mends, such as a key of the tailnet that runs out, it tells as a warning.
 
   mailplan status
   mailplan status --sandbox /tmp/s`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := c.plan(cmd.Context(), args, target{where: w})
+			p, found, err := c.look(cmd.Context(), args, w)
 			if err != nil {
 				return err
 			}
-			return c.drift(p, asJSON)
+			return c.drift(p, found, asJSON)
 		},
 	}
 	w.flags(cmd)
@@ -32,12 +36,33 @@ func (c *cli) newStatus() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) drift(p plan.Plan, asJSON bool) error {
+// look compares the site with what lives, and asks the planes for what no plan mends.
+func (c *cli) look(ctx context.Context, args []string, w where) (p plan.Plan, found []apply.Finding, err error) {
+	site, err := c.load(args, nil)
+	if err != nil {
+		return p, nil, err
+	}
+	to, p, err := plans(ctx, site, w, "")
+	if err != nil {
+		return p, nil, err
+	}
+	found, err = apply.Watch(ctx, to.Planes)
+	return p, found, errors.Join(err, to.Close())
+}
+
+func (c *cli) drift(p plan.Plan, found []apply.Finding, asJSON bool) error {
 	if asJSON {
-		if err := c.json(p); err != nil {
+		both := struct {
+			plan.Plan
+			Findings []apply.Finding `json:"findings,omitempty"`
+		}{p, found}
+		if err := c.json(both); err != nil {
 			return err
 		}
 	} else {
+		for _, f := range found {
+			fmt.Fprintf(c.out, "warning: %s\n", f)
+		}
 		for _, change := range p.Changes {
 			fmt.Fprintf(c.out, "drift: %s\n", change)
 		}

@@ -88,6 +88,13 @@ func plans(ctx context.Context, site *compiler.Site, w where, holder string) (op
 	return to, p, nil
 }
 
+// leaves says which planes are not looked at.
+func (c *cli) leaves(o opened) {
+	for _, why := range o.Left {
+		c.say("%s", why)
+	}
+}
+
 // holder tells others who is at work.
 func holder() string {
 	name, machine := "somebody", "some machine"

@@ -19,6 +19,7 @@ type Target struct {
 	Host    *host.Host
 	Planes  []apply.Plane
 	Journal *apply.Journal
+	Left    []string // planes that are not here, and why
 }
 
 // Plan compares it with the site.

@@ -2,11 +2,11 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math/big"
+	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -198,11 +198,50 @@ func plainNumber(v tftypes.Value) (any, error) {
 	return f, nil
 }
 
-// typed is the way back.
-func typed(values map[string]any, t tftypes.Type) (tftypes.Value, error) {
-	data, err := json.Marshal(values)
-	if err != nil {
+// typed is the way back: a value of type t. What is missing is null.
+func typed(v any, t tftypes.Type) (tftypes.Value, error) {
+	if v == nil {
+		return tftypes.NewValue(t, nil), nil
+	}
+	switch t := t.(type) {
+	case tftypes.Object:
+		m, _ := v.(map[string]any)
+		return typedMembers(t, m, func(name string) tftypes.Type { return t.AttributeTypes[name] }, slices.Collect(maps.Keys(t.AttributeTypes)))
+	case tftypes.Map:
+		m, _ := v.(map[string]any)
+		return typedMembers(t, m, func(string) tftypes.Type { return t.ElementType }, slices.Collect(maps.Keys(m)))
+	case tftypes.List:
+		return typedElements(t, v, t.ElementType)
+	case tftypes.Set:
+		return typedElements(t, v, t.ElementType)
+	}
+	if err := tftypes.ValidateValue(t, v); err != nil {
 		return tftypes.Value{}, err
 	}
-	return tftypes.ValueFromJSON(data, t)
+	return tftypes.NewValue(t, v), nil
+}
+
+func typedMembers(t tftypes.Type, m map[string]any, of func(name string) tftypes.Type, names []string) (tftypes.Value, error) {
+	out := map[string]tftypes.Value{}
+	for _, name := range names {
+		member, err := typed(m[name], of(name))
+		if err != nil {
+			return member, fmt.Errorf("%s: %w", name, err)
+		}
+		out[name] = member
+	}
+	return tftypes.NewValue(t, out), nil
+}
+
+func typedElements(t tftypes.Type, v any, of tftypes.Type) (tftypes.Value, error) {
+	list, _ := v.([]any)
+	out := []tftypes.Value{}
+	for i, element := range list {
+		e, err := typed(element, of)
+		if err != nil {
+			return e, fmt.Errorf("%d: %w", i, err)
+		}
+		out = append(out, e)
+	}
+	return tftypes.NewValue(t, out), nil
 }
