@@ -63,6 +63,9 @@ func ScanTree(ctx context.Context, program, dir string) ([]string, error) {
 			found = append(found, rest[:strings.LastIndex(rest, ": ")])
 		}
 	}
+	if err != nil && len(found) == 0 {
+		return nil, fmt.Errorf("%s found something and did not say where, so nothing is restored", program)
+	}
 	return found, nil
 }
 
