@@ -49,13 +49,24 @@ func imap(t testing.TB, s *backuptest.Site, maildir string, commands ...string) 
 	for _, c := range append(commands, "LOGOUT") {
 		fmt.Fprintf(&script, "a %s\r\n", c)
 	}
-	cmd.Stdin, cmd.Stderr = &script, &log
+	// Its input stays open until the answers are read: at the end of input Dovecot drops what it has not
+	// sent yet.
+	in, to, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer to.Close()
+	if _, err := to.Write(script.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdin, cmd.Stderr = in, &log
 	out, err := cmd.Output()
 	if err != nil || bytes.Contains(log.Bytes(), []byte("Error:")) {
 		t.Fatalf("imap: %v\n%s", err, log.String())
 	}
 	clean := regexp.MustCompile(`(?m)^(\* PREAUTH|a |\* OK \[(UIDNEXT|HIGHESTMODSEQ|UNSEEN)|\* BYE|\* \d+ RECENT).*\n`)
-	return clean.ReplaceAllString(strings.ReplaceAll(string(out), " \\Recent", ""), "")
+	return clean.ReplaceAllString(regexp.MustCompile(` ?\\Recent`).ReplaceAllString(string(out), ""), "")
 }
 
 // mailboxes reads every message of every folder of every user by IMAP: UID, flags, date and bytes.
@@ -138,7 +149,7 @@ func TestDovecotShowsTheSameMailAfterTotalLoss(t *testing.T) {
 	got := mailboxes(t, s, root)
 	for folder := range want {
 		if got[folder] != want[folder] {
-			t.Errorf("%s (-want +got):\n%.2000s", folder, cmp.Diff(strings.Split(want[folder], "\n"), strings.Split(got[folder], "\n")))
+			t.Errorf("%s (-want +got):\n%.400s", folder, cmp.Diff(strings.Split(want[folder], "\n"), strings.Split(got[folder], "\n")))
 		}
 	}
 	t.Logf("%d files, %d folders", r.Head.Files, len(want))
