@@ -22,6 +22,11 @@ type Plane interface {
 	Apply(ctx context.Context, changes []plan.Change) error
 }
 
+// Noter is a Plane that says in a few words what a change comes to, such as a reload.
+type Noter interface {
+	Note(c plan.Change) string
+}
+
 // Request is what a plan is made of beside the planes.
 type Request struct {
 	Site     string
@@ -49,6 +54,9 @@ func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	if err := note(p.Changes, planes); err != nil {
+		return p, err
+	}
 	p.Headline = plan.NewHeadline(r.Before, r.After)
 	p.Refusals = p.Headline.Guard(r.Before, r.After)
 	return p, p.Check(r.Before, r.After, live, desired)
@@ -63,7 +71,7 @@ func Run(ctx context.Context, p plan.Plan, planes []Plane, j *Journal, progress 
 	if len(p.Conflicts) > 0 {
 		return fmt.Errorf("%d objects are in the way that mailplan did not make", len(p.Conflicts))
 	}
-	owner, err := owners(p, planes)
+	owner, err := owners(p.Changes, planes)
 	if err != nil {
 		return err
 	}
@@ -85,8 +93,22 @@ func Run(ctx context.Context, p plan.Plan, planes []Plane, j *Journal, progress 
 	return j.end()
 }
 
+// note lets the planes say what their changes come to.
+func note(changes []plan.Change, planes []Plane) error {
+	owner, err := owners(changes, planes)
+	if err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if n, ok := owner[c.Ref()].(Noter); ok {
+			changes[i].Note = n.Note(c)
+		}
+	}
+	return nil
+}
+
 // owners maps every change to who makes it, before the first is made.
-func owners(p plan.Plan, planes []Plane) (map[string]Plane, error) {
+func owners(changes []plan.Change, planes []Plane) (map[string]Plane, error) {
 	type kind struct {
 		plane plan.Plane
 		kind  string
@@ -97,8 +119,8 @@ func owners(p plan.Plan, planes []Plane) (map[string]Plane, error) {
 			byKind[kind{pl.Name(), k}] = pl
 		}
 	}
-	owner := make(map[string]Plane, len(p.Changes))
-	for _, c := range p.Changes {
+	owner := make(map[string]Plane, len(changes))
+	for _, c := range changes {
 		pl := byKind[kind{c.Plane, c.Kind}]
 		if pl == nil {
 			return nil, fmt.Errorf("the plan changes %s, and nothing here can change a %s", c.ID, c.Kind)

@@ -15,12 +15,14 @@ import (
 	"github.com/mailplan/mailplan/compiler/apply"
 	people "github.com/mailplan/mailplan/compiler/apply/accounts"
 	provider "github.com/mailplan/mailplan/compiler/apply/cloudflare"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/dns"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/converge"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/sandbox/cloudflare"
+	"github.com/mailplan/mailplan/compiler/sandbox/docker"
 )
 
 // marker names a folder as a sandbox, so that no other folder is ever used as one.
@@ -60,6 +62,10 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	offsite, left, err := openCloud(dir, s)
+	if err != nil {
+		return nil, err
+	}
 	h := &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: s.Host.Root, Secrets: keys.value}
 	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, h.RoutesRef())
 	if err != nil {
@@ -67,8 +73,11 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	}
 	return &Sandbox{Dir: dir, Target: &converge.Target{
 		Host: h,
-		Planes: append(front,
+		Left: left,
+		Planes: append(append(front, offsite...),
 			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories()},
+			&containers.Plane{Host: h, Tree: tree, Engine: &docker.Engine{File: filepath.Join(dir, "docker.json"),
+				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
 				Key: []byte(keys.values[model.SecretAccountsDB])},
 			// last, since both end with what waits for the world outside: names found in DNS, a host that has joined

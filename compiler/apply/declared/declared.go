@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/relay"
 	"github.com/mailplan/mailplan/compiler/apply/tailnet"
@@ -29,6 +30,10 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 	if err != nil {
 		return nil, err
 	}
+	services, err := (&containers.Plane{Host: h, Tree: tree}).Desired(ctx)
+	if err != nil {
+		return nil, err
+	}
 	rows := &accounts.Plane{Site: s, Secrets: func(name string) (string, error) { return name, nil }}
 	people, err := rows.Desired(ctx)
 	if err != nil {
@@ -39,5 +44,5 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 		return nil, err
 	}
 	network, err := (&tailnet.Plane{Site: s}).Desired(ctx)
-	return slices.Concat(objects, files, people, domains, network), err
+	return slices.Concat(objects, files, services, people, domains, network), err
 }

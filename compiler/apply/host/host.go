@@ -30,6 +30,8 @@ type Host struct {
 	Files   Files
 	Root    string // host.root of the site: where the project lives
 	Secrets func(name string) (string, error)
+	// Guarded are files of the tree, by path, whose old content is kept when they are replaced, until Forget or Restore.
+	Guarded map[string]bool
 }
 
 // value is what is compared and applied. Content is a digest: of the filled file, keyed where secrets are in it.

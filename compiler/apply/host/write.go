@@ -70,6 +70,9 @@ func (h *Host) writeFile(p string, v value, tree model.Tree) error {
 	if err != nil {
 		return err
 	}
+	if err := h.remember(f); err != nil {
+		return err
+	}
 	return h.Files.WriteFile(p, content, Info{Mode: m, UID: v.UID, GID: v.GID})
 }
 
@@ -138,10 +141,7 @@ func (h *Host) own(rels []string, ours bool) error {
 	if err != nil {
 		return err
 	}
-	if err := h.keep(); err != nil {
-		return err
-	}
-	return h.Files.WriteFile(h.target(inventoryFile), append(data, '\n'), Info{Mode: 0o600, UID: -1, GID: -1})
+	return h.Write(inventoryFile, append(data, '\n'), Info{Mode: 0o600, UID: -1, GID: -1})
 }
 
 // keep makes the folder of what mailplan itself keeps on the host.

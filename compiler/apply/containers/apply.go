@@ -1,0 +1,198 @@
+package containers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mailplan/mailplan/compiler/plan"
+)
+
+// Apply carries out a run: first every service judges its changed files; when one refuses them they are put back and
+// nothing is touched. Then services start, are made anew, restart or reload, and all must be found healthy.
+func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	switch {
+	case changes[0].Verb == plan.Delete:
+		return p.remove(ctx, changes)
+	case changes[0].Kind == KindVolume:
+		return p.moveVolumes(ctx, changes)
+	}
+	if err := p.judge(ctx, changes); err != nil {
+		return err
+	}
+	said, err := p.act(ctx, changes)
+	if err != nil {
+		return err
+	}
+	seen, err := p.observe(ctx, changes, said)
+	if err != nil {
+		return err
+	}
+	return p.accept(changes, seen)
+}
+
+// judge asks each service that has a check of its own, and whose container is not new.
+func (p *Plane) judge(ctx context.Context, changes []plan.Change) error {
+	var refused []error
+	for _, c := range changes {
+		check := manners[c.ID].check
+		if c.Verb != plan.Update || check == nil || len(p.reread(c)) == 0 {
+			continue
+		}
+		err := p.Engine.Try(ctx, c.ID, check...)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			refused = append(refused, p.revert(c, err))
+		}
+	}
+	return errors.Join(refused...)
+}
+
+// reread are the files of which a change makes the service take note.
+func (p *Plane) reread(c plan.Change) []string {
+	return changed(decode(c.Old).Files, decode(c.New).Files)
+}
+
+// revert puts back what the service read before, as far as it is known.
+func (p *Plane) revert(c plan.Change, why error) error {
+	files := p.reread(c)
+	if err := p.Host.Restore(files...); err != nil {
+		return errors.Join(fmt.Errorf("%s refuses its new files: %w", c.ID, why), err)
+	}
+	return fmt.Errorf("%s refuses its new files, and has the old ones back (%s): %w", c.ID, strings.Join(files, ", "), why)
+}
+
+// act does what the notes say. What Docker said of starts is for observe to weigh; a reload that failed is an error.
+func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error) {
+	var up, again []string
+	for _, c := range changes {
+		switch p.Note(c) {
+		case string(reload):
+			if err := manners[c.ID].reload(running{ctx, p.Engine, c.ID}); err != nil {
+				return nil, fmt.Errorf("reload %s: %w", c.ID, err)
+			}
+		case string(restart):
+			again = append(again, c.ID)
+		case string(nothing):
+		default:
+			up = append(up, c.ID)
+			if c.Verb == plan.Update && decode(c.Old).Spec == "" { // it may be as compose has it, with old files
+				again = append(again, c.ID)
+			}
+		}
+	}
+	var errs []error
+	if len(up) > 0 {
+		errs = append(errs, p.Engine.Up(ctx, up...))
+	}
+	if len(again) > 0 {
+		errs = append(errs, p.Engine.Restart(ctx, again...))
+	}
+	return errors.Join(errs...), nil
+}
+
+// observe believes what it sees, not what a command said. A service that a restart left unhealthy gets its old files
+// back and starts once more.
+func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) (map[string]Container, error) {
+	list, err := p.Engine.Containers(ctx, p.project.name)
+	if err != nil {
+		return nil, errors.Join(said, err)
+	}
+	seen := map[string]Container{}
+	for _, c := range list {
+		seen[c.Service] = c
+	}
+	var wrong []error
+	for _, c := range changes {
+		want := p.project.services[c.ID].wanted()
+		if seen[c.ID].state() == want {
+			continue
+		}
+		err := fmt.Errorf("%s is %s, not %s", c.ID, cmp.Or(seen[c.ID].state(), "not there"), want)
+		if p.Note(c) == string(restart) && len(p.reread(c)) > 0 {
+			err = errors.Join(p.revert(c, err), p.Engine.Restart(ctx, c.ID))
+		}
+		wrong = append(wrong, err)
+	}
+	if wrong == nil {
+		return seen, nil
+	}
+	return seen, errors.Join(append(wrong, said)...)
+}
+
+// accept writes down what the services now have, and forgets what they had before.
+func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
+	known, err := p.record()
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, c := range changes {
+		v, k := decode(c.New), known[c.ID]
+		if id := seen[c.ID].ID; k.ID != id {
+			k = last{ID: id}
+		}
+		if c.Kind == KindTables {
+			k.Tables = v.Files
+		} else {
+			k.Spec, k.Files = v.Spec, v.Files
+		}
+		known[c.ID] = k
+		files = append(files, slices.Collect(maps.Keys(v.Files))...)
+	}
+	if err := p.write(known); err != nil {
+		return err
+	}
+	return p.Host.Forget(files...)
+}
+
+// remove takes away services that are no longer declared. Tables go with their service.
+func (p *Plane) remove(ctx context.Context, changes []plan.Change) error {
+	known, err := p.record()
+	if err != nil {
+		return err
+	}
+	var gone []string
+	for _, c := range changes {
+		if c.Kind == KindService {
+			gone = append(gone, c.ID)
+			delete(known, c.ID)
+		} else if k, ok := known[c.ID]; ok {
+			k.Tables = nil
+			known[c.ID] = k
+		}
+	}
+	if len(gone) > 0 {
+		if err := p.Engine.Remove(ctx, p.project.name, gone...); err != nil {
+			return err
+		}
+	}
+	return p.write(known)
+}
+
+// moveVolumes takes volumes away with the containers that use them. These have another place in their spec now, so
+// that their own step makes them again.
+func (p *Plane) moveVolumes(ctx context.Context, changes []plan.Change) error {
+	var users []string
+	for name, s := range p.project.services {
+		if slices.ContainsFunc(changes, func(c plan.Change) bool { return slices.Contains(s.uses, c.ID) }) {
+			users = append(users, name)
+		}
+	}
+	slices.Sort(users)
+	if err := p.Engine.Remove(ctx, p.project.name, users...); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if err := p.Engine.RemoveVolume(ctx, p.project.name, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

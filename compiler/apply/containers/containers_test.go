@@ -1,0 +1,223 @@
+package containers_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/sandbox/docker"
+)
+
+const compose = `name: small
+services:
+  dovecot:
+    image: dovecot:1
+    healthcheck: {test: [CMD, "true"]}
+    secrets: [{source: S, target: /run/secrets/S}]
+    volumes:
+      - {type: bind, source: ./config/dovecot, target: /etc/dovecot}
+      - {type: volume, source: mail, target: /srv/mail}
+  nginx:
+    image: nginx:1
+    depends_on: {dovecot: {}}
+    volumes:
+      - {type: bind, source: ./config/nginx/nginx.conf, target: /etc/nginx/nginx.conf}
+      - {type: bind, source: ./config/nginx/conf.d, target: /etc/nginx/conf.d}
+  mailserver-api:
+    image: api:1
+    volumes: [{type: bind, source: ./config/runtime, target: /etc/mailpland}]
+volumes:
+  mail: {driver_opts: {device: /mnt/a}}
+secrets:
+  S: {file: ./secrets/S}
+`
+
+// rig is a host in a folder, with the stand-in for Docker.
+type rig struct {
+	t      *testing.T
+	host   *host.Host
+	engine *docker.Engine
+	files  map[string]string
+	last   plan.Plan
+}
+
+func newRig(t *testing.T) *rig {
+	dir := t.TempDir()
+	owners, err := host.OpenRecordedOwners(filepath.Join(dir, "owners.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{t: t,
+		host:   &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: "/srv", Secrets: func(string) (string, error) { return "canary", nil }},
+		engine: &docker.Engine{File: filepath.Join(dir, "docker.json"), Dir: filepath.Join(dir, "host", "srv"), Refuse: map[string]bool{}, Sick: map[string]bool{}},
+		files: map[string]string{"docker-compose.yml": compose, "config/dovecot/dovecot.conf": "one", "secrets/S": "${secret:S}",
+			"config/nginx/nginx.conf": "one", "config/nginx/conf.d/web.conf": "one",
+			"config/runtime/mailpland.json": "{}", "config/runtime/routes.json": "{}"},
+	}
+}
+
+// read is what lies on the host.
+func (r *rig) read(rel string) string {
+	data, err := r.host.Read(rel)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func (r *rig) tree() model.Tree {
+	reads := map[string]string{"dovecot": "dovecot", "nginx": "nginx", "runtime": "mailserver-api", "S": "dovecot"}
+	var files []model.File
+	for name, text := range r.files {
+		f := model.File{Path: model.ProjectDir + "/" + name, Mode: 0o644, Content: []byte(text)}
+		for part, service := range reads {
+			if slices.Contains(strings.Split(name, "/"), part) {
+				f.Reads = []string{service}
+			}
+		}
+		files = append(files, f)
+	}
+	tree, err := model.NewTree(files)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return tree
+}
+
+// converge applies what differs, and returns what the engine was told and what went wrong.
+func (r *rig) converge() ([]string, error) {
+	r.t.Helper()
+	ctx, tree := context.Background(), r.tree()
+	planes := []apply.Plane{&host.Plane{Host: r.host, Tree: tree}, &containers.Plane{Host: r.host, Tree: tree, Engine: r.engine}}
+	p, err := apply.Plan(ctx, apply.Request{Site: "small"}, planes)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.last, r.engine.Events = p, nil
+	journal := apply.Open(filepath.Join(r.t.TempDir(), "journal"))
+	err = apply.Run(ctx, p, planes, journal, func(int, int, plan.Change) {})
+	return r.engine.Events, err
+}
+
+func (r *rig) want(what string, events ...string) {
+	r.t.Helper()
+	got, err := r.converge()
+	if err != nil {
+		r.t.Fatalf("%s: %v", what, err)
+	}
+	if d := cmp.Diff(events, got); d != "" {
+		r.t.Errorf("%s: %s", what, d)
+	}
+	if got, err := r.converge(); err != nil || got != nil || !r.last.Empty() {
+		r.t.Errorf("%s, a second time: %v, %v, %v", what, got, err, r.last.Changes)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.engine.Dir, ".mailplan", "previous", "*")); len(left) > 0 {
+		r.t.Errorf("%s: still kept: %v", what, left)
+	}
+}
+
+// TestOnlyWhatChanged touches the services that read a changed file, each in its gentlest way.
+func TestOnlyWhatChanged(t *testing.T) {
+	r := newRig(t)
+	r.want("bring up", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	r.files["config/dovecot/dovecot.conf"] = "two"
+	r.want("a file that Dovecot reads", "exec doveadm reload dovecot")
+	r.files["config/nginx/conf.d/web.conf"] = "two"
+	r.want("a file that nginx reads again", "signal HUP nginx")
+	r.files["config/nginx/nginx.conf"] = "two"
+	r.want("a file that is mounted by itself", "restart nginx")
+	r.files["secrets/S"] = "new"
+	r.want("a secret", "restart dovecot")
+	r.files["config/runtime/routes.json"] = "{\"a\": 1}"
+	r.want("the table of addresses", "signal HUP mailserver-api")
+	r.files["docker-compose.yml"] = strings.Replace(compose, "nginx:1", "nginx:2", 1)
+	r.want("another image", "up nginx")
+	r.files["docker-compose.yml"] = strings.Replace(compose, "mailserver-api:", "api2:", 1)
+	r.want("a service that is no longer declared", "up api2 nginx", "remove mailserver-api")
+}
+
+// TestRefusedFilesComeBack holds that files which a service refuses, or does not live with, are put back, and that
+// the service still runs on the old ones.
+func TestRefusedFilesComeBack(t *testing.T) {
+	r := newRig(t)
+	r.want("bring up", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	r.files["config/dovecot/dovecot.conf"] = "bad"
+	r.files["config/nginx/conf.d/web.conf"] = "two"
+	r.engine.Refuse["dovecot"] = true
+	events, err := r.converge()
+	if err == nil || !strings.Contains(err.Error(), "dovecot refuses its new files, and has the old ones back (services/mailserver/config/dovecot/dovecot.conf)") {
+		t.Errorf("error %v", err)
+	}
+	if len(events) > 0 {
+		t.Errorf("services were touched: %v", events)
+	}
+	if got := r.read("config/dovecot/dovecot.conf"); got != "one" {
+		t.Errorf("dovecot.conf is %q", got)
+	}
+	delete(r.engine.Refuse, "dovecot")
+	r.want("mended", "exec doveadm reload dovecot", "signal HUP nginx")
+
+	r.files["secrets/S"] = "bad"
+	r.engine.Sick["dovecot"] = true
+	events, err = r.converge()
+	if err == nil || !strings.Contains(err.Error(), "dovecot is unhealthy, not healthy") {
+		t.Errorf("error %v", err)
+	}
+	if d := cmp.Diff([]string{"restart dovecot", "restart dovecot"}, events); d != "" {
+		t.Error(d)
+	}
+	if got := r.read("secrets/S"); got != "canary" {
+		t.Errorf("the secret is %q", got)
+	}
+	r.files["secrets/S"] = "good"
+	r.want("mended", "restart dovecot")
+}
+
+// TestDriftIsSeen shows a container that is sick, gone, or of another image.
+func TestDriftIsSeen(t *testing.T) {
+	r := newRig(t)
+	r.want("bring up", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	data, err := os.ReadFile(r.engine.File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, bad := range map[string]string{"sick": strings.Replace(string(data), `"healthy"`, `"unhealthy"`, 1),
+		"stopped": strings.Replace(string(data), `"running"`, `"exited"`, 1)} {
+		if err := os.WriteFile(r.engine.File, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.want(what, "restart dovecot")
+	}
+}
+
+// TestMovedVolume names what can't be undone, and moves only when the volume moves.
+func TestMovedVolume(t *testing.T) {
+	r := newRig(t)
+	r.want("bring up", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	r.files["docker-compose.yml"] = strings.Replace(compose, "/mnt/a", "/mnt/b", 1)
+	events, err := r.converge()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"remove dovecot", "remove volume mail", "up dovecot"}, events); d != "" {
+		t.Error(d)
+	}
+	var text bytes.Buffer
+	if err := r.last.Text(&text, plan.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "! for good: containers volume mail: it leaves /mnt/a for /mnt/b, and no data moves by itself"; !strings.Contains(text.String(), "(its services stop until they start on the new place)") || !strings.Contains(text.String(), want) || r.last.Irreversible() != 1 {
+		t.Errorf("the plan does not say %q:\n%s", want, text.String())
+	}
+}

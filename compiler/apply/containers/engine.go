@@ -1,0 +1,58 @@
+package containers
+
+import (
+	"context"
+	"io"
+)
+
+// Engine runs the containers of the project that lies in the host's root.
+type Engine interface {
+	// Containers lists those of a project, running or not.
+	Containers(ctx context.Context, project string) ([]Container, error)
+	// Volumes lists those of a project.
+	Volumes(ctx context.Context, project string) ([]Volume, error)
+	// Up makes services as compose has them and waits until they are healthy, or are found not to be.
+	Up(ctx context.Context, services ...string) error
+	// Restart restarts services with the files as they lie now, and waits like Up.
+	Restart(ctx context.Context, services ...string) error
+	// Signal sends a signal to a service's first process.
+	Signal(ctx context.Context, service, name string) error
+	// Exec runs a program in a service's container and returns what it prints.
+	Exec(ctx context.Context, service string, stdin io.Reader, argv ...string) ([]byte, error)
+	// Try runs a program in a throw-away container of a service, on its files as they lie now.
+	Try(ctx context.Context, service string, argv ...string) error
+	// Remove stops and removes the containers of services of a project, known to compose or not.
+	Remove(ctx context.Context, project string, services ...string) error
+	// RemoveVolume forgets a volume that no container uses; a folder behind it stays.
+	RemoveVolume(ctx context.Context, project, name string) error
+}
+
+// Container is one as the engine shows it. Health is empty without a health check.
+type Container struct {
+	ID      string
+	Service string
+	Image   string
+	State   string
+	Health  string
+}
+
+// state is in one word how it is.
+func (c Container) state() string {
+	if c.State == "running" && c.Health != "" {
+		return c.Health
+	}
+	return c.State
+}
+
+// Volume is one as the engine shows it; Device is the folder behind it.
+type Volume struct {
+	Name   string
+	Device string
+}
+
+// running is a service that is to do something.
+type running struct {
+	ctx     context.Context
+	engine  Engine
+	service string
+}
