@@ -99,7 +99,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 		data.Token = s.token(v)
 	}
 	block, t := "layout", s.pages.byName[name]
-	if r.Header.Get("HX-Request") != "" && t.Lookup("part") != nil {
+	if r.Header.Get("HX-Request") != "" && r.Header.Get("HX-History-Restore-Request") == "" && t.Lookup("part") != nil {
 		block = "part"
 	}
 	var out bytes.Buffer

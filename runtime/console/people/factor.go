@@ -23,3 +23,8 @@ func (s *Store) UseStep(ctx context.Context, user, step int64) error {
 func (s *Store) RemoveFactor(ctx context.Context, user int64) error {
 	return s.one(ctx, ErrUnknown, "DELETE FROM console_factors WHERE user_id = ?", user)
 }
+
+// RemoveFactorOf ends the second factor of an address, for its administrator.
+func (s *Store) RemoveFactorOf(ctx context.Context, address string) error {
+	return s.one(ctx, ErrUnknown, "DELETE f FROM console_factors f JOIN users u ON u.id = f.user_id WHERE u.email = ?", address)
+}
