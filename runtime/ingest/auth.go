@@ -95,8 +95,8 @@ func (g *gate) bearer(h http.Header) bool {
 }
 
 var (
-	errAccess    = errors.New("Access token is missing or not valid")
-	errDigest    = errors.New("Content-Digest is missing or not sha-256=:BASE64:")
+	errAccess    = errors.New("the Access token is missing or not valid")
+	errDigest    = errors.New("Content-Digest is missing or not of the form sha-256=:BASE64: of RFC 9530")
 	errStamp     = errors.New("X-Mailplan-Timestamp is missing, not a number or too far from now")
 	errNonce     = errors.New("X-Mailplan-Nonce is missing or not 16 to 64 of A-Z a-z 0-9 _ -")
 	errSignature = errors.New("X-Mailplan-Signature is missing or not valid")

@@ -15,11 +15,6 @@ type recipient struct {
 	decided outcome // set when the address leads nowhere
 }
 
-type envelope struct {
-	from route.Address
-	to   []string // as given, each once
-}
-
 var (
 	errNoFrom     = errors.New("X-Mail-From is missing; send it empty for the null reverse path")
 	errTwoFrom    = errors.New("X-Mail-From stands more than once")
