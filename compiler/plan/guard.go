@@ -30,7 +30,7 @@ const share = 10
 func (h Headline) Guard(before, after model.Accounts) []Refusal {
 	var out []Refusal
 	if gone := lostDomains(before, after); len(gone) > 0 {
-		out = append(out, Refusal{GuardDomains, "whole domains stop receiving mail", gone})
+		out = append(out, Refusal{GuardDomains, "whole domains stop receiving mail (declared retired first, their records are taken down with them)", gone})
 	}
 	if n, had := len(h.Lost), len(before.Destinations()); n > budget(had) {
 		out = append(out, Refusal{GuardAddresses, fmt.Sprintf("%d of %d addresses are lost, %d are within budget", n, had, budget(had)), names(h.Lost)})
