@@ -31,7 +31,7 @@ func Diff(live, desired []Object) (changes []Change, conflicts []Conflict) {
 		changes = append(changes, create(d))
 	}
 	for _, l := range live {
-		if !l.Foreign && rest.take(l.key(), func(o Object) bool { return o.Handle == l.Handle && bytes.Equal(o.Value, l.Value) }) {
+		if !l.Foreign && !l.Keep && rest.take(l.key(), func(o Object) bool { return o.Handle == l.Handle && bytes.Equal(o.Value, l.Value) }) {
 			changes = append(changes, remove(l))
 		}
 	}

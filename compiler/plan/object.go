@@ -53,6 +53,8 @@ type Object struct {
 	Handle string
 	// Foreign marks a live object that is not mailplan's: it is never changed.
 	Foreign bool
+	// Keep says that the object outlives its declaration: no plan deletes it.
+	Keep bool
 	// Sole says that only one object may bear this ID, such as the SPF record of a name (RFC 7208 3.2),
 	// so that a foreign one is a conflict.
 	Sole bool

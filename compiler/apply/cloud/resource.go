@@ -97,7 +97,7 @@ func clean(v, sensitive any) any {
 func show(of string, values map[string]any) string {
 	if of == lockConfiguration {
 		mode, days := retention(values)
-		return fmt.Sprintf("%v, %s %g days", values["bucket"], mode, days)
+		return fmt.Sprintf("%s %g days", mode, days)
 	}
 	for _, label := range []string{"endpoint", "alarm_name", "name", "bucket", "arn"} {
 		if s, ok := values[label].(string); ok {

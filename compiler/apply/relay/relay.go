@@ -102,7 +102,7 @@ func declared(d model.Domain) []name {
 }
 
 func object(kind, id string, v any) plan.Object {
-	return plan.Object{Plane: plan.Relay, Kind: kind, ID: id, Value: plan.Encode(v)}
+	return plan.Object{Plane: plan.Relay, Kind: kind, ID: id, Value: plan.Encode(v), Keep: true}
 }
 
 func valid(domain string, is bool) plan.Object {
