@@ -12,22 +12,33 @@ type Plane struct {
 	Host        *Host
 	Tree        model.Tree
 	Directories []model.Directory
+	Programs    []Program // of this machine, laid down beside the tree
 }
 
 // Name is the plane's.
 func (p *Plane) Name() plan.Plane { return plan.Host }
 
 // Kinds are the plane's.
-func (p *Plane) Kinds() []string { return []string{KindDirectory, KindFile} }
+func (p *Plane) Kinds() []string { return []string{KindDirectory, KindFile, KindProgram} }
 
 // Desired lists directories and files of the tree.
 func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
-	return p.Host.Desired(p.Tree, p.Directories)
+	objects, err := p.Host.Desired(p.Tree, p.Directories)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := p.Host.wanted(p.Programs)
+	return append(objects, programs...), err
 }
 
 // Live lists what lies on the host of these, and what an earlier apply left there.
 func (p *Plane) Live(context.Context) ([]plan.Object, error) {
-	return p.Host.Live(p.Tree, p.Directories)
+	objects, err := p.Host.Live(p.Tree, p.Directories)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := p.Host.present(p.Programs)
+	return append(objects, programs...), err
 }
 
 // Apply makes the changes one by one.
@@ -39,9 +50,16 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.Host.Apply(c, p.Tree); err != nil {
+		if err := p.change(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *Plane) change(c plan.Change) error {
+	if c.Kind == KindProgram {
+		return p.Host.lay(c, p.Programs)
+	}
+	return p.Host.Apply(c, p.Tree)
 }

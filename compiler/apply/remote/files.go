@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/pkg/sftp"
 
@@ -20,11 +22,22 @@ const maxFile = 64 << 20
 
 // Files is the file system of the host, for host.Host. New content is prepared in the folder stage, which must be on
 // the file system of the files and is closed to others, because SFTP can't make a file with its mode at once.
-func (c *Conn) Files(stage string) host.Files { return files{c.files, stage} }
+func (c *Conn) Files(stage string) host.Files { return files{c, c.files, stage} }
 
 type files struct {
+	conn  *Conn
 	sftp  *sftp.Client
 	stage string
+}
+
+// Digest has the host digest a file, so that a large one need not come over.
+func (f files) Digest(name string) (string, error) {
+	out, err := f.conn.Run(context.Background(), nil, "sha256sum", "--", name)
+	if err != nil {
+		return "", err
+	}
+	sum, _, _ := strings.Cut(string(out), " ")
+	return sum, nil
 }
 
 func (f files) Stat(name string, follow bool) (host.Info, error) {

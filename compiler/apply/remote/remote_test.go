@@ -61,6 +61,23 @@ func TestHostPlane(t *testing.T) {
 	}
 }
 
+// TestDigest has the host digest a file whose name is no word for a shell.
+func TestDigest(t *testing.T) {
+	c := dial(t, sshd.Start(t, "LogLevel ERROR"))
+	name := filepath.Join(t.TempDir(), "it's a $HOME")
+	if err := os.WriteFile(name, []byte("abc"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, ok := c.Files(t.TempDir()).(interface{ Digest(string) (string, error) })
+	if !ok {
+		t.Fatal("every plan would bring the programs over to compare them")
+	}
+	const want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	if got, err := files.Digest(name); err != nil || got != want {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
 func converge(t *testing.T, h *host.Host, files []model.File, want int) {
 	t.Helper()
 	ctx := context.Background()
