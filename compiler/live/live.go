@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/remote"
 	"github.com/mailplan/mailplan/compiler/converge"
@@ -29,6 +30,8 @@ type Options struct {
 	Planes []string // only these; none means all
 	Holder string   // who applies, as others are told; empty only looks, and takes no lock
 	Env    func(string) string
+	// Programs is the folder with mailpland and mailplan-learn for the host; empty leaves those alone that are there.
+	Programs string
 }
 
 // Target is an open one. Close ends its connections and gives the lock back.
@@ -75,7 +78,7 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 			return nil, err
 		}
 	}
-	if t.Planes, err = planes(o, store, t.Host); err != nil {
+	if t.Planes, err = planes(o, store, t.Host, machine.run); err != nil {
 		return nil, err
 	}
 	return t, t.Only(o.Planes)
@@ -93,6 +96,7 @@ func journalFile(o Options) (string, error) {
 // machine is the host as it is reached.
 type machine struct {
 	files host.Files
+	run   containers.Runner
 	lock  func(ctx context.Context, file, holder string) (unlock func(), err error)
 }
 
@@ -100,6 +104,7 @@ func (t *Target) connect(ctx context.Context, o Options) (machine, error) {
 	if o.Site.Host.Connect == "local" {
 		return machine{
 			files: host.Local{Owners: host.RealOwners{}},
+			run:   host.Run,
 			lock:  func(_ context.Context, file, holder string) (func(), error) { return host.Lock(file, holder) },
 		}, nil
 	}
@@ -108,7 +113,7 @@ func (t *Target) connect(ctx context.Context, o Options) (machine, error) {
 		return machine{}, err
 	}
 	t.closers = append(t.closers, conn.Close)
-	return machine{files: conn.Files(keep(o.Site)), lock: conn.Lock}, nil
+	return machine{files: conn.Files(keep(o.Site)), run: conn.Run, lock: conn.Lock}, nil
 }
 
 // keep is the folder on the host for what is mailplan's own.

@@ -1,26 +1,44 @@
 package live
 
 import (
+	"context"
+	"io"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/relay"
 	"github.com/mailplan/mailplan/compiler/apply/tailnet"
+	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/secrets"
+	people "github.com/mailplan/mailplan/runtime/accounts"
 )
 
 // planes makes all of the site's, in the order in which they are read: first the edge, last those that wait for the
 // world outside. A plane that is not chosen needs no token.
-func planes(o Options, store *secrets.Store, h *host.Host) ([]apply.Plane, error) {
+func planes(o Options, store *secrets.Store, h *host.Host, run containers.Runner) ([]apply.Plane, error) {
 	list, err := edgePlanes(o, store, h)
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories()})
+	engine := containers.Docker{Run: run, Dir: o.Site.Host.Root}
+	users, err := accountsPlane(o, store, engine)
+	if err != nil {
+		return nil, err
+	}
+	var programs []host.Program
+	if o.Programs != "" && o.chose(plan.Host) {
+		if programs, err = host.RunnablePrograms(o.Programs); err != nil {
+			return nil, err
+		}
+	}
+	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories(), Programs: programs},
+		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine}, users)
 	smarthost := &relay.Plane{Site: o.Site}
 	if o.Site.Relay.Provider == "sendgrid" && o.chose(plan.Relay) {
 		key, err := store.Value(o.Site.Relay.Password.Secret)
@@ -43,6 +61,39 @@ func edgePlanes(o Options, store *secrets.Store, h *host.Host) ([]apply.Plane, e
 	}
 	account := edge.New(edge.Config{Token: token, AccountID: o.Site.Edge.AccountID, BaseURL: o.Env("MAILPLAN_CLOUDFLARE_URL")})
 	return cloudflare.Planes(o.Site, account, cloudflare.Secrets{Value: store.Value, PublicKey: store.PublicKey}, h.RoutesRef())
+}
+
+// accountsPlane keys fingerprints of passwords with the password of the database, which whoever sees them has anyway.
+func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (*accounts.Plane, error) {
+	p := &accounts.Plane{Site: o.Site, Secrets: store.Value, Store: database{engine: engine, project: o.Site.Name,
+		Runtime: accounts.Runtime{Run: func(ctx context.Context, verb string, stdin io.Reader) ([]byte, error) {
+			return engine.Exec(ctx, keeper, stdin, "/mailpland", "accounts", verb, "--config", "/etc/mailpland/mailpland.json")
+		}}}}
+	if !o.chose(plan.Accounts) {
+		return p, nil
+	}
+	key, err := store.Value(model.SecretAccountsDB)
+	p.Key = []byte(key)
+	return p, err
+}
+
+// keeper is the service whose mailpland may change the account database.
+const keeper = "usermgmt"
+
+// database is the one behind the keeper. Before the keeper's container was ever made it is empty.
+type database struct {
+	accounts.Runtime
+	engine  containers.Docker
+	project string
+}
+
+// Read is as accounts.Store wants it.
+func (d database) Read(ctx context.Context) (rows people.Rows, err error) {
+	list, err := d.engine.Containers(ctx, d.project)
+	if err != nil || !slices.ContainsFunc(list, func(c containers.Container) bool { return c.Service == keeper }) {
+		return rows, err
+	}
+	return d.Runtime.Read(ctx)
 }
 
 func tailnetPlane(o Options, store *secrets.Store) (*tailnet.Plane, error) {

@@ -90,9 +90,9 @@ func concerns(e model.Secret, planes []string) bool {
 	providers := []string{"edge", "tailnet", "accounts", "relay", "cloud"}
 	for _, p := range planes {
 		switch {
-		case slices.Contains(e.UsedBy, p), p == "edge" && strings.HasPrefix(e.Purpose, "DKIM key"):
+		case slices.Contains(e.UsedBy, p), p == "accounts" && e.Name == model.SecretAccountsDB, p == "edge" && strings.HasPrefix(e.Purpose, "DKIM key"):
 			return true
-		case p == "host" && slices.ContainsFunc(e.UsedBy, func(u string) bool { return !slices.Contains(providers, u) }):
+		case (p == "host" || p == "containers") && slices.ContainsFunc(e.UsedBy, func(u string) bool { return !slices.Contains(providers, u) }):
 			return true
 		}
 	}
