@@ -1,8 +1,10 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -111,6 +113,18 @@ func (d *Docker) Try(dir string, args ...string) (string, error) {
 		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out), nil
+}
+
+// Run runs a program with the engine at hand and returns what it prints on standard output.
+func (d *Docker) Run(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	var said bytes.Buffer
+	cmd.Env, cmd.Stdin, cmd.Stderr = d.env, stdin, &said
+	out, err := cmd.Output()
+	if err != nil {
+		return out, fmt.Errorf("%s: %w: %s", argv[0], err, said.Bytes())
+	}
+	return out, nil
 }
 
 // Must is Try that ends the test on an error.

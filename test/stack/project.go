@@ -64,11 +64,6 @@ func (p *Project) Program(name, pkg string) {
 	}
 }
 
-// Knows says whether a program of the project has a command.
-func (p *Project) Knows(program, command string) bool {
-	return exec.Command(filepath.Join(p.Dir, "bin", program), command, "--help").Run() == nil
-}
-
 // BuildOwn builds the images that the project has a Dockerfile for, such as mailserver-api:1. BuildKit is
 // asked by Debian's own client, which needs no plugin for it.
 func (p *Project) BuildOwn(services ...string) {
