@@ -39,7 +39,8 @@ func TestEveryProblemIsReported(t *testing.T) {
 	_, err := Parse([]byte(`{"health": {"listen": "nowhere"}, "ingest": {"listen": ":99999", "maxRecipients": -1,
 		"auth": {"tokenFiles": [], "signature": {"keyFiles": ["a", "b", "c"]}, "access": {"issuer": "team", "audience": ""}},
 		"scan": {"url": "rspamd:11333", "policy": {"virus": "drop"}}, "lmtp": {"address": "dovecot"}, "maildir": {"root": ""},
-		"smarthost": {"address": "postfix:587", "tls": "maybe", "username": "u"}, "srs": {"domain": "", "keyFiles": []}, "ledger": {"path": ""}}}`))
+		"smarthost": {"address": "postfix:587", "tls": "maybe", "username": "u"}, "srs": {"domain": "", "keyFiles": []}, "ledger": {"path": ""}},
+		"console": {"listen": "8080", "proxies": ["10.0.0.0/8", "cloudflared"]}}`))
 	var found Problems
 	if !errors.As(err, &found) {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestEveryProblemIsReported(t *testing.T) {
 	for _, p := range found {
 		paths = append(paths, p.Path)
 	}
-	want := []string{"health.listen", "ingest", "ingest.auth.access.audience", "ingest.auth.access.issuer", "ingest.auth.signature.keyFiles",
+	want := []string{"console.listen", "console.proxies[1]", "console.sessionKeyFile", "health.listen", "ingest", "ingest.auth.access.audience", "ingest.auth.access.issuer", "ingest.auth.signature.keyFiles",
 		"ingest.auth.tokenFiles", "ingest.ledger.path", "ingest.listen", "ingest.lmtp.address", "ingest.maildir.root", "ingest.maxRecipients",
 		"ingest.scan.policy.virus", "ingest.scan.url", "ingest.smarthost", "ingest.smarthost.tls", "ingest.srs.domain", "ingest.srs.keyFiles", "ingest.table"}
 	if diff := cmp.Diff(want, paths); diff != "" {

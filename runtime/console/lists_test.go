@@ -233,7 +233,7 @@ func BenchmarkPages(b *testing.B) {
 	s := start(b)
 	many(b, s, 10_000)
 	who := s.signIn(b, "root@a.example")
-	cookie := who.client.Jar.Cookies(mustURL(s.web.URL))[0]
+	cookie := who.http.Jar.Cookies(mustURL(s.web.URL))[0]
 	handler := s.console.Handler()
 	for _, path := range pagesOfMany {
 		b.Run(strings.ReplaceAll(path, "/", ":"), func(b *testing.B) {

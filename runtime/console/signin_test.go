@@ -60,9 +60,9 @@ func TestSignIn(t *testing.T) {
 	})
 	t.Run("signs out", func(t *testing.T) {
 		b := s.signIn(t, "alice@a.example")
-		kept := b.client.Jar.Cookies(mustURL(s.web.URL))
+		kept := b.http.Jar.Cookies(mustURL(s.web.URL))
 		b.post("/sign-out")
-		b.client.Jar.SetCookies(mustURL(s.web.URL), kept)
+		b.http.Jar.SetCookies(mustURL(s.web.URL), kept)
 		if resp := b.get("/"); resp.StatusCode != http.StatusSeeOther {
 			t.Errorf("the old cookie still works: %s", resp.Status)
 		}
@@ -116,7 +116,7 @@ func TestSessions(t *testing.T) {
 	})
 	t.Run("forged", func(t *testing.T) {
 		b := s.signIn(t, "alice@a.example")
-		good := b.client.Jar.Cookies(mustURL(s.web.URL))[0].Value
+		good := b.http.Jar.Cookies(mustURL(s.web.URL))[0].Value
 		id, signature, _ := strings.Cut(good, ".")
 		for _, value := range []string{"", ".", id, id + ".", id + "." + signature[1:], "A" + id[1:] + "." + signature, strings.Repeat("x", 5000), good + "x"} {
 			req := httptest.NewRequest("GET", s.web.URL+"/", nil)
@@ -310,7 +310,7 @@ func TestSecondFactor(t *testing.T) {
 	if resp := again.post("/code", "code", "000000"); resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a made-up code: %s", resp.Status)
 	}
-	half := again.client.Jar.Cookies(mustURL(s.web.URL))
+	half := again.http.Jar.Cookies(mustURL(s.web.URL))
 	if resp := again.post("/code", "code", code(0)); resp.StatusCode != http.StatusSeeOther {
 		t.Fatalf("the right code: %s", resp.Status)
 	}
@@ -318,7 +318,7 @@ func TestSecondFactor(t *testing.T) {
 		t.Errorf("not in: %s", resp.Status)
 	}
 	stolen := s.browser(t)
-	stolen.client.Jar.SetCookies(mustURL(s.web.URL), half)
+	stolen.http.Jar.SetCookies(mustURL(s.web.URL), half)
 	if resp := stolen.get("/"); resp.StatusCode == http.StatusOK {
 		t.Error("the half session's cookie has become a whole one")
 	}

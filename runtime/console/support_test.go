@@ -171,29 +171,29 @@ func open(t testing.TB, db *sql.DB, log io.Writer) *Server {
 	return server
 }
 
-// browser keeps cookies, follows no redirect by itself and says that its forms come from the site.
-type browser struct {
-	t      testing.TB
-	site   *site
-	client *http.Client
-	page   string // the last one
+// client keeps cookies, follows no redirect by itself and says that its forms come from the site.
+type client struct {
+	t    testing.TB
+	site *site
+	http *http.Client
+	page string // the last one
 }
 
-func (s *site) browser(t testing.TB) *browser {
+func (s *site) browser(t testing.TB) *client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := *s.web.Client()
-	client.Jar = jar
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{t: t, site: s, client: &client}
+	web := *s.web.Client()
+	web.Jar = jar
+	web.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client{t: t, site: s, http: &web}
 }
 
-func (b *browser) do(req *http.Request) *http.Response {
+func (b *client) do(req *http.Request) *http.Response {
 	b.t.Helper()
-	resp, err := b.client.Do(req)
+	resp, err := b.http.Do(req)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func (b *browser) do(req *http.Request) *http.Response {
 	return resp
 }
 
-func (b *browser) get(path string) *http.Response {
+func (b *client) get(path string) *http.Response {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.site.web.URL+path, nil)
 	if err != nil {
@@ -223,7 +223,7 @@ func (b *browser) get(path string) *http.Response {
 var tokenField = regexp.MustCompile(`name="token" value="([^"]*)"`)
 
 // post sends a form with the token of the last page and the fields, as name and value in turn.
-func (b *browser) post(path string, fields ...string) *http.Response {
+func (b *client) post(path string, fields ...string) *http.Response {
 	b.t.Helper()
 	form := url.Values{}
 	if m := tokenField.FindStringSubmatch(b.page); m != nil {
@@ -242,7 +242,7 @@ func (b *browser) post(path string, fields ...string) *http.Response {
 }
 
 // signIn is a browser in which somebody has signed in.
-func (s *site) signIn(t testing.TB, address string) *browser {
+func (s *site) signIn(t testing.TB, address string) *client {
 	t.Helper()
 	b := s.browser(t)
 	resp := b.post("/sign-in", "address", address, "password", secret)

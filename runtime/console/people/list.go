@@ -132,16 +132,15 @@ func (s *Store) AliasesTo(ctx context.Context, scope Scope, address string) ([]A
 type Domain struct {
 	Name           string
 	State          string
-	Users, Aliases int
-	QuotaMB        int // of all users together
+	Users, Aliases int // users that receive mail
 }
 
 // Domains lists domains by name.
 func (s *Store) Domains(ctx context.Context, q Query) (List[Domain], error) {
 	return list(ctx, s.db, q, `d.name, d.state, (SELECT COUNT(*) FROM users u WHERE u.domain_id = d.id AND u.state IN ('active', 'disabled')),
-		(SELECT COUNT(*) FROM aliases a WHERE a.domain_id = d.id), COALESCE((SELECT SUM(u.quota_mb) FROM users u WHERE u.domain_id = d.id AND u.state IN ('active', 'disabled')), 0)`,
+		(SELECT COUNT(*) FROM aliases a WHERE a.domain_id = d.id)`,
 		"domains d", "d.id", []string{"d.name"}, "d.name", func(scan func(...any) error) (d Domain, err error) {
-			err = scan(&d.Name, &d.State, &d.Users, &d.Aliases, &d.QuotaMB)
+			err = scan(&d.Name, &d.State, &d.Users, &d.Aliases)
 			return d, err
 		})
 }

@@ -1,0 +1,164 @@
+package console
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"github.com/mailplan/mailplan/test/browser"
+)
+
+// sound holds what every page owes to everybody: no error, no sideways scrolling, a name for each field, one heading,
+// a language, and an accessible name of every button and link.
+func sound(t *testing.T, p *browser.Page, name string) {
+	t.Helper()
+	p.Picture(name)
+	for what, script := range map[string]string{
+		"it scrolls sideways":  `document.documentElement.scrollWidth <= innerWidth`,
+		"a field has no label": `[...document.querySelectorAll('input:not([type=hidden])')].every(i => i.labels.length > 0 || i.ariaLabel)`,
+		"no single heading":    `document.querySelectorAll('h1').length === 1`,
+		"no name to act on":    `[...document.querySelectorAll('a, button')].every(e => e.innerText.trim() || e.ariaLabel || e.className.includes('skip'))`,
+		"no language":          `['en', 'ja'].includes(document.documentElement.lang)`,
+		"styles do not load":   `getComputedStyle(document.querySelector('footer')).borderTopStyle === 'solid'`,
+		"htmx does not load":   `typeof htmx === 'object'`,
+	} {
+		if p.Eval(script) != true {
+			t.Errorf("%s: %s", name, what)
+		}
+	}
+	for _, e := range p.Errors() {
+		t.Errorf("%s: %s", name, e)
+	}
+}
+
+// enter signs in by keyboard alone.
+func enter(t *testing.T, p *browser.Page, s *site, address string) {
+	t.Helper()
+	p.Go(s.web.URL + "/")
+	p.Type(address)
+	p.Press("Tab")
+	p.Type(secret)
+	p.Leave(func() { p.Press("Enter") })
+}
+
+// fill types into the field with the id.
+func fill(p *browser.Page, id, text string) {
+	p.Eval(fmt.Sprintf("document.getElementById(%q).select()", id))
+	p.Type(text)
+}
+
+// TestBrowser does each role's tasks in a real browser.
+func TestBrowser(t *testing.T) {
+	s := start(t)
+	many(t, s, 1000)
+	chromium := browser.Start(t)
+	t.Run("user on a phone", func(t *testing.T) {
+		p := chromium.Open(390, 844, true)
+		p.Go(s.web.URL + "/")
+		sound(t, p, "phone-sign-in")
+		p.Type("alice@a.example")
+		p.Press("Tab")
+		p.Type("wrong")
+		p.Leave(func() { p.Press("Enter") })
+		sound(t, p, "phone-sign-in-wrong")
+		p.Wait(`document.querySelector('[role=alert]').innerText.includes('wrong') && document.activeElement.id === 'password'`)
+		p.Type(secret)
+		p.Leave(func() { p.Press("Enter") })
+		sound(t, p, "phone-account")
+
+		p.Leave(func() { p.Click(`a[href="/password"]`) })
+		fill(p, "password", secret)
+		fill(p, "new", "another right battery")
+		fill(p, "again", "another wrong battery")
+		p.Leave(func() { p.Press("Enter") })
+		sound(t, p, "phone-password-refused")
+		fill(p, "password", secret)
+		fill(p, "new", "another right battery")
+		fill(p, "again", "another right battery")
+		p.Leave(func() { p.Press("Enter") })
+		p.Wait(`document.querySelector('[role=status]').innerText.includes('has been changed')`)
+		sound(t, p, "phone-password-changed")
+
+		p.Leave(func() { p.Click(`a[href="/app-passwords"]`) })
+		fill(p, "name", "Phone")
+		fill(p, "password", "another right battery")
+		p.Leave(func() { p.Press("Enter") })
+		p.Wait(`document.querySelector('.secret').innerText.length === 27`)
+		sound(t, p, "phone-app-password")
+		p.Leave(func() { p.Click(`form[action="/app-passwords/revoke"] button`) })
+		p.Wait(`document.querySelector('[role=status]').innerText.includes('no longer works')`)
+		secondStep(t, p, s)
+	})
+	t.Run("domain administrator", func(t *testing.T) {
+		p := chromium.Open(1100, 800, false)
+		enter(t, p, s, "boss@b.example")
+		p.Leave(func() { p.Click(`a[href="/users"]`) })
+		sound(t, p, "boss-users")
+		if p.Eval(`document.body.innerText.includes('a.example')`) == true {
+			t.Error("the other domain shows")
+		}
+		p.Leave(func() { p.Click(`a[href="/domains"]`) })
+		sound(t, p, "boss-domains")
+	})
+	t.Run("administrator in Japanese", func(t *testing.T) {
+		p := chromium.Open(1100, 800, false)
+		p.Header("Accept-Language", "ja")
+		enter(t, p, s, "root@a.example")
+		sound(t, p, "root-account")
+		p.Leave(func() { p.Click(`a[href="/users"]`) })
+		sound(t, p, "root-users")
+		p.Eval(`window.stillHere = true`)
+		fill(p, "q", "") // by the search's own id
+		p.Type("user00012")
+		p.Wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=user00012' && window.stillHere`)
+		sound(t, p, "root-users-found")
+		p.Leave(func() { p.Click(`tbody a`) })
+		sound(t, p, "root-user")
+		p.Go(s.web.URL + "/aliases?page=3")
+		sound(t, p, "root-aliases")
+		p.Go(s.web.URL + "/domains")
+		sound(t, p, "root-domains")
+		p.Leave(func() { p.Click(`button[value="en"]`) })
+		p.Wait(`document.documentElement.lang === 'en' && location.pathname === '/domains'`)
+		p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
+		p.Wait(`location.pathname === '/sign-in'`)
+	})
+	t.Run("administrator on a phone", func(t *testing.T) {
+		p := chromium.Open(390, 844, true)
+		enter(t, p, s, "root@a.example")
+		for _, path := range []string{"/users", "/aliases", "/domains"} {
+			p.Go(s.web.URL + path)
+			sound(t, p, "phone-root-"+path[1:])
+		}
+	})
+}
+
+// secondStep turns the second step on and signs in with it.
+func secondStep(t *testing.T, p *browser.Page, s *site) {
+	t.Helper()
+	code := func(key string, by int) string {
+		c, err := totp.GenerateCode(key, time.Now().Add(time.Duration(by)*stepSeconds*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	p.Leave(func() { p.Click(`a[href="/factor"]`) })
+	sound(t, p, "phone-factor")
+	key := p.Eval(`document.querySelector('.secret').innerText`).(string)
+	fill(p, "code", code(key, -1))
+	fill(p, "password", "another right battery")
+	p.Leave(func() { p.Press("Enter") })
+	p.Wait(`document.querySelector('[role=status]').innerText.includes('code is asked')`)
+	p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
+	p.Type("alice@a.example")
+	p.Press("Tab")
+	p.Type("another right battery")
+	p.Leave(func() { p.Press("Enter") })
+	sound(t, p, "phone-code")
+	p.Type(code(key, 0))
+	p.Leave(func() { p.Press("Enter") })
+	p.Wait(`location.pathname === '/' && document.body.innerText.includes('alice@a.example')`)
+}
