@@ -47,8 +47,12 @@ func planes(o Options, store *secrets.Store, h *host.Host, run containers.Runner
 		}
 		smarthost.Client = &relay.Client{BaseURL: o.Env("MAILPLAN_SENDGRID_URL"), Key: key}
 	}
+	offsite, err := cloudPlane(o)
+	if err != nil {
+		return nil, err
+	}
 	network, err := tailnetPlane(o, store)
-	return append(list, smarthost, network), err
+	return append(list, offsite, smarthost, network), err
 }
 
 func edgePlanes(o Options, store *secrets.Store, h *host.Host) ([]apply.Plane, error) {

@@ -100,7 +100,7 @@ func show(of string, values map[string]any) string {
 		return fmt.Sprintf("%s %g days", mode, days)
 	}
 	for _, label := range []string{"endpoint", "alarm_name", "name", "bucket", "arn"} {
-		if s, ok := values[label].(string); ok {
+		if s, ok := values[label].(string); ok && !strings.HasPrefix(s, "aws_") { // which is another resource's address
 			return s
 		}
 	}

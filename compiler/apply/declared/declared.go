@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply/accounts"
+	"github.com/mailplan/mailplan/compiler/apply/cloud"
 	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
 	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/host"
@@ -43,6 +44,10 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 	if err != nil {
 		return nil, err
 	}
+	offsite, err := cloud.Declared(s)
+	if err != nil {
+		return nil, err
+	}
 	network, err := (&tailnet.Plane{Site: s}).Desired(ctx)
-	return slices.Concat(objects, files, services, people, domains, network), err
+	return slices.Concat(objects, files, services, people, domains, offsite, network), err
 }

@@ -54,7 +54,10 @@ func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := []plan.Object{p.accepted()}
+	var objects []plan.Object
+	if p.Client != nil { // who cannot be asked does not accept
+		objects = append(objects, p.accepted())
+	}
 	for _, e := range wanted {
 		o := object(e)
 		o.From = from(e.kind)
