@@ -23,7 +23,7 @@ const (
 services:
   nginx:
     image: ` + planeImage + `
-    healthcheck: {test: [CMD, curl, -fsS, "http://127.0.0.1/"], interval: 1s, start_period: 20s, start_interval: 1s}
+    healthcheck: {test: [CMD, curl, -fsS, "http://127.0.0.1/"], interval: 1s, start_period: 20s}
     volumes:
       - {type: bind, source: ./config/nginx/nginx.conf, target: /etc/nginx/nginx.conf, read_only: true}
       - {type: bind, source: ./config/nginx/conf.d, target: /etc/nginx/conf.d, read_only: true}

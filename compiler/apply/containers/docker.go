@@ -48,7 +48,17 @@ const (
 	labelOneOff  = "com.docker.compose.oneoff"
 )
 
-func (d Docker) inspect(ctx context.Context, filters ...string) ([]inspected, error) {
+// inspect looks again when a container went away between two looks.
+func (d Docker) inspect(ctx context.Context, filters ...string) (list []inspected, err error) {
+	for range 3 {
+		if list, err = d.inspectOnce(ctx, filters...); err == nil || !strings.Contains(err.Error(), "No such") {
+			break
+		}
+	}
+	return list, err
+}
+
+func (d Docker) inspectOnce(ctx context.Context, filters ...string) ([]inspected, error) {
 	argv := []string{"docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=" + labelOneOff + "=False"}
 	for _, f := range filters {
 		argv = append(argv, "--filter", "label="+f)
