@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"os/user"
 	"time"
 
@@ -46,7 +47,12 @@ func open(ctx context.Context, site *compiler.Site, tree model.Tree, w where, ho
 		if w.secrets != "" {
 			dir = w.secrets
 		}
-		t, err := live.Open(ctx, live.Options{Dir: dir, Site: site.Model, Tree: tree, Planes: w.planes, Holder: holder, Env: os.Getenv})
+		self, err := os.Executable()
+		if err != nil {
+			return opened{}, err
+		}
+		t, err := live.Open(ctx, live.Options{Dir: dir, Site: site.Model, Tree: tree, Planes: w.planes, Holder: holder, Env: os.Getenv,
+			Programs: filepath.Dir(self)})
 		if err != nil {
 			return opened{}, err
 		}

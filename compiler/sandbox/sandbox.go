@@ -75,7 +75,7 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		Host: h,
 		Left: left,
 		Planes: append(append(front, offsite...),
-			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories()},
+			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories(), Programs: besideUs()},
 			&containers.Plane{Host: h, Tree: tree, Engine: &docker.Engine{File: filepath.Join(dir, "docker.json"),
 				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
@@ -85,6 +85,15 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		),
 		Journal: apply.Open(filepath.Join(dir, "journal.jsonl")),
 	}}, nil
+}
+
+// besideUs are the daemon's programs, if they lie where this one does. A sandbox runs none of them, so any will do.
+func besideUs() []host.Program {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return host.Programs(filepath.Dir(self))
 }
 
 // prepare refuses a folder that holds something else.
