@@ -36,10 +36,10 @@ var directions = []struct {
 	{"compiler/emit/", []string{"compiler/model"}},
 	{"compiler/emit", []string{"compiler/model", "compiler/emit/"}},
 	{"compiler/apply/edge", []string{"compiler/apply/edge/"}},
-	{"compiler/apply/", []string{"compiler/model", "compiler/plan", "compiler/emit/", "compiler/apply/", "runtime/accounts"}},
+	{"compiler/apply/", []string{"compiler/model", "compiler/plan", "compiler/emit/", "compiler/apply", "runtime/accounts"}},
 	{"compiler/apply", []string{"compiler/model", "compiler/plan"}},
-	// A stand-in knows its provider's formats and nothing of sites.
-	{"compiler/sandbox/", []string{"compiler/apply/edge/txt"}},
+	// A stand-in knows its provider's formats, how a file is written safely, and nothing of sites.
+	{"compiler/sandbox/", []string{"compiler/apply/edge/txt", "compiler/apply/host", "compiler/apply/containers", "compiler/sandbox/standin"}},
 	{"compiler/", []string{"compiler", "schema", "runtime/accounts"}},
 	{"compiler", []string{"compiler/", "schema"}},
 	{"runtime/backup/backuptest", []string{"runtime/", "test/"}},

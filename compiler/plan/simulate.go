@@ -53,8 +53,8 @@ func (p Plan) Check(before, after model.Accounts, live, desired []Object) error 
 // world is the mail system in the middle of an apply: each part is in its old or its new state.
 type world struct {
 	new        routing
-	recipients *routing // nil when not watched
-	routes     *routing // nil when not watched
+	recipients *routing        // nil when not watched
+	routes     *routing        // nil when not watched
 	boxes      map[string]bool // nil when not watched
 	mx         map[string]bool
 	keys       map[string]bool   // nil when not watched

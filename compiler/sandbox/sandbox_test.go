@@ -152,7 +152,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 			canaries[s.Name] = "cAnArY-" + strings.NewReplacer("/", "-", ".", "-", "@", "-").Replace(s.Name)
 		}
 	}
-	box := open(t, dir, d)
+	open(t, dir, d)
 	data, err := json.Marshal(canaries)
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +160,7 @@ func TestNoSecretAnywhere(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "secrets.json"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	box = open(t, dir, d)
+	box := open(t, dir, d)
 	p := planned(t, box, d)
 	var said bytes.Buffer
 	for _, write := range []func() error{
