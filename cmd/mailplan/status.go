@@ -18,7 +18,7 @@ func (c *cli) newStatus() *cobra.Command {
 		Use:   "status [SITE]",
 		Short: "Say whether everything is as declared, and only what is not",
 		Long: `status is for cron: it is silent and ends with 0 when all planes are as declared, and names drift with exit code 2.
-What no plan mends, such as a key of the tailnet that runs out, it tells as a warning.
+What no plan mends, such as a key of the tailnet that runs out, it tells as a warning on stderr.
 
   mailplan status
   mailplan status --sandbox /tmp/s`,
@@ -61,7 +61,7 @@ func (c *cli) drift(p plan.Plan, found []apply.Finding, asJSON bool) error {
 		}
 	} else {
 		for _, f := range found {
-			fmt.Fprintf(c.out, "warning: %s\n", f)
+			c.say("warning: %s", f)
 		}
 		for _, change := range p.Changes {
 			fmt.Fprintf(c.out, "drift: %s\n", change)
