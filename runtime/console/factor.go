@@ -41,16 +41,15 @@ func (s *Server) showCode(w http.ResponseWriter, r *http.Request, v *visit) {
 
 // checkCode is the second step of a sign-in.
 func (s *Server) checkCode(w http.ResponseWriter, r *http.Request, v *visit) {
-	client, account := s.signInKeys(r, v.Address)
-	if max(s.byClient.Wait(client), s.byAccount.Wait(account)) > 0 {
+	try := s.attempt(r, v.Address)
+	if s.attempts.wait(try) > 0 {
 		s.audit(r, v.Address, "code", "throttled")
 		s.render(w, r, http.StatusTooManyRequests, "code.html", v, codePage{"code.wait"})
 		return
 	}
 	err := s.useCode(r, v)
 	if errors.Is(err, people.ErrMoved) || errors.Is(err, people.ErrUnknown) {
-		s.byClient.Failed(client)
-		s.byAccount.Failed(account)
+		s.attempts.failed(try)
 		s.audit(r, v.Address, "code", "refused")
 		s.render(w, r, http.StatusUnauthorized, "code.html", v, codePage{"code.wrong"})
 		return
@@ -62,7 +61,7 @@ func (s *Server) checkCode(w http.ResponseWriter, r *http.Request, v *visit) {
 		s.fail(w, r, err)
 		return
 	}
-	s.byAccount.Forget(account)
+	s.attempts.passed(try)
 	s.audit(r, v.Address, "sign-in", "done", "factor", true)
 	s.redirect(w, r, "/")
 }

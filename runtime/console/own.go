@@ -76,8 +76,8 @@ func (s *Server) tryPassword(r *http.Request, v *visit) (status int, problem str
 
 // confirm asks for the present password again, which a stolen session does not have, and returns its hash.
 func (s *Server) confirm(r *http.Request, v *visit) (hash string, status int, problem string, err error) {
-	client, account := s.signInKeys(r, v.Address)
-	if max(s.byClient.Wait(client), s.byAccount.Wait(account)) > 0 {
+	try := s.attempt(r, v.Address)
+	if s.attempts.wait(try) > 0 {
 		return "", http.StatusTooManyRequests, "password.wait", nil
 	}
 	_, hash, err = s.people.ByAddress(r.Context(), v.Address)
@@ -89,8 +89,7 @@ func (s *Server) confirm(r *http.Request, v *visit) (hash string, status int, pr
 		return "", 0, "", err
 	}
 	if !fits {
-		s.byClient.Failed(client)
-		s.byAccount.Failed(account)
+		s.attempts.failed(try)
 		return "", http.StatusForbidden, "password.wrong", nil
 	}
 	return hash, 0, "", nil

@@ -22,7 +22,6 @@ import (
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/console/password"
 	"github.com/mailplan/mailplan/runtime/console/people"
-	"github.com/mailplan/mailplan/runtime/console/throttle"
 	"github.com/mailplan/mailplan/runtime/health"
 )
 
@@ -36,8 +35,7 @@ type Server struct {
 	idle      time.Duration
 	life      time.Duration
 	patience  time.Duration // every refused sign-in takes at least so long
-	byClient  *throttle.Throttle
-	byAccount *throttle.Throttle
+	attempts  *attempts
 	pages     *pages
 	log       *slog.Logger
 	metrics   *metrics
@@ -48,10 +46,7 @@ const (
 	standardIdle     = 30 * time.Minute
 	standardLife     = 12 * time.Hour
 	standardPatience = time.Second
-	attemptWindow    = 15 * time.Minute
-	clientAttempts   = 30 // refused sign-ins per client address: an office has one
-	accountAttempts  = 10 // per account and client address, and further ones
-	checksAtOnce     = 2  // 64 MiB each
+	checksAtOnce     = 2 // 64 MiB each
 	minKeyBytes      = 16
 	maxFormBytes     = 16 << 10
 )
@@ -69,8 +64,7 @@ func New(c *config.Console, store *people.Store, log *slog.Logger, registry prom
 	s := &Server{
 		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, key: key,
 		idle: c.IdleTimeout.Or(standardIdle), life: c.SessionTimeout.Or(standardLife), patience: standardPatience,
-		byClient: throttle.New(clientAttempts, attemptWindow), byAccount: throttle.New(accountAttempts, attemptWindow),
-		log: log, metrics: newMetrics(registry),
+		attempts: newAttempts(), log: log, metrics: newMetrics(registry),
 	}
 	if c.Declared != "" {
 		if s.declared, err = config.LoadDeclared(c.Declared); err != nil {

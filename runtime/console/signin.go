@@ -29,16 +29,15 @@ type signInPage struct {
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	address := strings.ToLower(strings.TrimSpace(strings.ToValidUTF8(r.PostFormValue("address"), "?")))
-	client, account := s.signInKeys(r, address)
-	if wait := max(s.byClient.Wait(client), s.byAccount.Wait(account)); wait > 0 {
+	try := s.attempt(r, address)
+	if wait := s.attempts.wait(try); wait > 0 {
 		s.audit(r, address, "sign-in", "throttled")
 		s.tooMany(w, r, address, wait)
 		return
 	}
 	person, err := s.authenticate(r, address, r.PostFormValue("password"))
 	if errors.Is(err, people.ErrUnknown) {
-		s.byClient.Failed(client)
-		s.byAccount.Failed(account)
+		s.attempts.failed(try)
 		s.audit(r, address, "sign-in", "refused")
 		s.pause(r, begin)
 		s.render(w, r, http.StatusUnauthorized, "signin.html", nil, signInPage{Address: bounded(address), Problem: "signin.wrong"})
@@ -56,16 +55,9 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.redirect(w, r, "/code")
 		return
 	}
-	s.byAccount.Forget(account)
+	s.attempts.passed(try)
 	s.audit(r, address, "sign-in", "done")
 	s.redirect(w, r, "/")
-}
-
-// signInKeys are what refused sign-ins are counted by: the client, and the account from there, so that nobody can lock
-// somebody else out.
-func (s *Server) signInKeys(r *http.Request, address string) (client, account string) {
-	client = throttleKey(s.client(r))
-	return client, client + " " + bounded(address)
 }
 
 // authenticate is [people.ErrUnknown] when address and password are not those of somebody who may sign in.

@@ -44,7 +44,7 @@ func TestSignIn(t *testing.T) {
 		}
 	})
 	t.Run("hostile", func(t *testing.T) {
-		s.console.byClient.Forget("127.0.0.1")
+		s.console.attempts = newAttempts()
 		b := s.browser(t)
 		for _, address := range []string{"", "' OR 1=1 -- ", "\xff\x00", `"><script>alert(1)</script>`, strings.Repeat("a", 10_000) + "@a.example", "alice@a.example\r\nSet-Cookie: x=y"} {
 			if resp := b.post("/sign-in", "address", address, "password", strings.Repeat("x", 4000)); resp.StatusCode != http.StatusUnauthorized {
@@ -80,19 +80,26 @@ func mustURL(text string) *url.URL {
 
 func TestThrottled(t *testing.T) {
 	s := start(t)
-	s.console.byClient.Forget("127.0.0.1")
 	b := s.browser(t)
-	for range accountAttempts {
+	for range pairAttempts {
 		if resp := b.post("/sign-in", "address", "alice@a.example", "password", "wrong"); resp.StatusCode != http.StatusUnauthorized {
 			t.Fatal(resp.Status)
 		}
 	}
 	resp := b.post("/sign-in", "address", "alice@a.example", "password", secret)
 	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
-		t.Errorf("after %d failures: %s", accountAttempts, resp.Status)
+		t.Errorf("after %d failures: %s", pairAttempts, resp.Status)
 	}
 	s.audited(t, "throttled", "alice@a.example")
 	s.signIn(t, "bob@b.example") // somebody else in the same office
+
+	s.console.attempts = newAttempts()
+	for i := range nameAttempts {
+		s.console.attempts.failed(attempt{fmt.Sprint("client ", i), "alice@a.example"})
+	}
+	if resp := b.post("/sign-in", "address", "alice@a.example", "password", secret); resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("after %d failures from everywhere: %s", nameAttempts, resp.Status)
+	}
 }
 
 func TestSessions(t *testing.T) {
