@@ -56,7 +56,7 @@ type Facts struct {
 // Rules lists all rules in the order of their documentation.
 func Rules() []Rule {
 	return slices.Concat(addressRules(), userRules(), senderRules(), dkimRules(), recordRules(), edgeRules(), networkRules(),
-		sizeRules(), resourceRules(), imageRules(), storageRules(), backupRules(), secretRules(), scanRules())
+		sizeRules(), resourceRules(), imageRules(), storageRules(), backupRules(), secretRules(), scanRules(), declaredRules())
 }
 
 // Site runs every rule. Findings come in the order of the rules, those of one rule in the order of the site.
