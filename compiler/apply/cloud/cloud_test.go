@@ -341,3 +341,19 @@ func TestTerraformIsMissing(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A state that the backend did not take is never forgotten: planning without it would make everything twice.
+func TestUnsavedState(t *testing.T) {
+	t.Parallel()
+	plane := &cloud.Plane{Site: site(t, reference), Dir: t.TempDir()}
+	left := filepath.Join(plane.Dir, "errored.tfstate")
+	if err := os.WriteFile(left, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plane.Desired(context.Background()); err == nil || !strings.Contains(err.Error(), "state push errored.tfstate") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(left); err != nil {
+		t.Error(err)
+	}
+}

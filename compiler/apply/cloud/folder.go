@@ -26,11 +26,18 @@ const lockTimeout = "60s"
 // initialised holds the digest of what the folder was initialised with.
 const initialised = ".initialised"
 
+// unsaved is where Terraform leaves a state that its backend did not take.
+const unsaved = "errored.tfstate"
+
 // prepare lays the module out and initialises the folder where backend, provider or environment are others than
 // the last time.
 func (p *Plane) prepare(ctx context.Context, files []model.File) (*tfexec.Terraform, error) {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for Terraform: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(p.Dir, unsaved)); err == nil {
+		return nil, fmt.Errorf("terraform could not save its state after the last apply; save it first, else what it made is forgotten: "+
+			"terraform -chdir=%s state push %s, then remove that file", p.Dir, unsaved)
 	}
 	if err := p.lay(files); err != nil {
 		return nil, err
@@ -62,12 +69,12 @@ func (p *Plane) lay(files []model.File) error {
 	if p.StateFile != "" {
 		content[override] = fmt.Appendf(nil, "terraform {\n  backend \"local\" {\n    path = %q\n  }\n}\n", p.StateFile)
 	}
-	old, err := filepath.Glob(filepath.Join(p.Dir, "*.tf*"))
+	old, err := filepath.Glob(filepath.Join(p.Dir, "*.tf"))
 	if err != nil {
 		return err
 	}
 	for _, name := range old {
-		if _, ok := content[filepath.Base(name)]; !ok && strings.Contains(name, ".tf") && !strings.HasSuffix(name, ".tfplan") {
+		if _, ok := content[filepath.Base(name)]; !ok {
 			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("clear the folder for Terraform: %w", err)
 			}
