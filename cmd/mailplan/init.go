@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed" // workflow.yml
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,35 +27,17 @@ terraform.tfvars
 sandbox/
 `
 
-// workflow vets every pull request and shows what it would change; it needs no credentials.
-const workflow = `name: mailplan
-on:
-  pull_request:
-permissions:
-  contents: read
-  pull-requests: write
-jobs:
-  plan:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-        with: {fetch-depth: 0}
-      - uses: actions/setup-go@v5
-        with: {go-version: stable}
-      - run: go install github.com/mailplan/mailplan/cmd/mailplan@latest
-      - run: mailplan vet .
-      # exit code 2 means that there are changes
-      - run: mailplan diff . --from "origin/${{ github.base_ref }}" --markdown > plan.md || [ $? -eq 2 ]
-      - run: gh pr comment "${{ github.event.number }}" --body-file plan.md --edit-last --create-if-none
-        env: {GH_TOKEN: "${{ github.token }}"}
-`
+// workflow shows each pull request's plan, applies it on merge, and looks for drift.
+//
+//go:embed workflow.yml
+var workflow []byte
 
 func (c *cli) newInit() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init DIR",
 		Short: "Start a new site",
 		Long: `init writes a new site into an empty or new folder: the reference site to change, the schema for cue vet and
-editors, a .gitignore and a CI workflow that shows each pull request's plan.
+editors, a .gitignore and a CI workflow that shows each pull request's plan and applies it on merge.
 
   mailplan init my-mail && cd my-mail && mailplan vet`,
 		Args: cobra.ExactArgs(1),
@@ -75,7 +58,7 @@ editors, a .gitignore and a CI workflow that shows each pull request's plan.
 func startingFiles() (map[string][]byte, error) {
 	files := map[string][]byte{
 		".gitignore":                     []byte(gitignore),
-		".github/workflows/mailplan.yml": []byte(workflow),
+		".github/workflows/mailplan.yml": workflow,
 	}
 	err := fs.WalkDir(site.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

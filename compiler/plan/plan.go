@@ -101,8 +101,9 @@ func (p *Plan) LocateBoth(before, after func(path string) string) {
 }
 
 // Moved says, as an error that names the object, how what would be planned now differs from a saved plan;
-// nil when it is the same.
+// nil when it is the same. The commit may be another, as that of a merge is, when it compiles to the same tree.
 func (p Plan) Moved(now Plan) error {
+	p.Revision = now.Revision
 	switch {
 	case p.ID() == now.ID():
 		return nil
