@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +102,21 @@ func TestBrowser(t *testing.T) {
 		}
 		p.Leave(func() { p.Click(`a[href="/domains"]`) })
 		sound(t, p, "boss-domains")
+
+		p.Go(s.web.URL + "/users/new@b.example")
+		p.Leave(func() { p.Click(`form[action$="/link"] button`) })
+		sound(t, p, "boss-link")
+		link := strings.Replace(p.Eval(`document.querySelector('.secret').innerText`).(string), "https://"+s.web.Listener.Addr().String(), s.web.URL, 1)
+		p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
+		p.Go(link)
+		sound(t, p, "welcome")
+		p.Type(secret)
+		p.Press("Tab")
+		p.Type(secret)
+		p.Leave(func() { p.Press("Enter") })
+		p.Wait(`location.pathname === '/sign-in'`)
+		enter(t, p, s, "new@b.example")
+		p.Wait(`document.body.innerText.includes('new@b.example')`)
 	})
 	t.Run("administrator in Japanese", func(t *testing.T) {
 		p := chromium.Open(1100, 800, false)

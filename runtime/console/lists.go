@@ -105,21 +105,27 @@ func (s *Server) declaredDomain(name string) *config.DeclaredDomain {
 type userPage struct {
 	people.User
 	Aliases []people.Alias
-	Helps   bool // the administrator may turn the second step off
+	Helps   bool   // the administrator may turn the second step off
+	Links   bool   // and make a link to set a password
+	Link    string // a new one, shown this once
 }
 
 // showUser shows one user of the administrator's. Another's is as if he were not there.
 func (s *Server) showUser(w http.ResponseWriter, r *http.Request, v *visit, scope people.Scope) {
-	user, ok := s.userOf(w, r, v, scope)
-	if !ok {
-		return
+	if user, ok := s.userOf(w, r, v, scope); ok {
+		s.renderUser(w, r, v, scope, user, "")
 	}
+}
+
+func (s *Server) renderUser(w http.ResponseWriter, r *http.Request, v *visit, scope people.Scope, user people.User, link string) {
 	aliases, err := s.people.AliasesTo(r.Context(), scope, user.Address)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "user.html", v, userPage{user, aliases, helps(v, user)})
+	s.render(w, r, http.StatusOK, "user.html", v, userPage{
+		User: user, Aliases: aliases, Helps: helps(v, user), Link: link,
+		Links: governs(v, user) && !user.Git && user.State == "active"})
 }
 
 // userOf finds the user whom the address names, or answers.
@@ -138,10 +144,8 @@ func (s *Server) userOf(w http.ResponseWriter, r *http.Request, v *visit, scope 
 	return user, true
 }
 
-// helps says whether v may turn off the second step of user: nobody weakens the sign-in of who may do more than he.
-func helps(v *visit, user people.User) bool {
-	return user.TOTP && (v.Role == "admin" || user.Role == "user")
-}
+// helps says whether v may turn off the second step of user.
+func helps(v *visit, user people.User) bool { return user.TOTP && governs(v, user) }
 
 // helpUser turns off the second step of somebody who has lost his device.
 func (s *Server) helpUser(w http.ResponseWriter, r *http.Request, v *visit, scope people.Scope) {

@@ -175,6 +175,6 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		return // nobody waits any more
 	}
-	s.log.ErrorContext(r.Context(), "request", "method", r.Method, "path", bounded(r.URL.Path), "error", err)
+	s.log.ErrorContext(r.Context(), "request", "method", r.Method, "page", r.Pattern, "error", err) // the path may hold a link's secret
 	s.problem(w, r, http.StatusServiceUnavailable, "error.server")
 }

@@ -128,4 +128,11 @@ CREATE TABLE IF NOT EXISTS console_sessions (
     KEY console_sessions_ends_at (ends_at),
     FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-INSERT IGNORE INTO schema_migrations (id, name) VALUES (6, 'app passwords, second factors, sessions');
+-- A link by which somebody sets a password without having one, once; of it too only a digest.
+CREATE TABLE IF NOT EXISTS console_links (
+    user_id INT NOT NULL PRIMARY KEY,
+    digest CHAR(64) NOT NULL UNIQUE,
+    ends_at DATETIME NOT NULL,
+    FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (6, 'app passwords, second factors, sessions, links');
