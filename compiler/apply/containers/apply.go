@@ -32,7 +32,24 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	if err != nil {
 		return err
 	}
+	if err := p.settle(ctx, changes); err != nil {
+		return err
+	}
 	return p.accept(changes, seen)
+}
+
+// settle has healthy services do what their new files ask of data that is there already.
+func (p *Plane) settle(ctx context.Context, changes []plan.Change) error {
+	for _, c := range changes {
+		m := manners[c.ID]
+		if m.settle == nil || !slices.ContainsFunc(p.reread(c), func(f string) bool { return below(f, m.settles) }) {
+			continue
+		}
+		if err := m.settle(running{ctx, p.Engine, c.ID}); err != nil {
+			return fmt.Errorf("bring the data of %s to its new files: %w", c.ID, err)
+		}
+	}
+	return nil
 }
 
 // judge asks each service that has a check of its own, and whose container is not new.

@@ -55,12 +55,7 @@ func (p *Plane) Kinds() []string { return []string{KindService, KindTables, Kind
 
 // Desired lists the services that compose has, healthy, with the files as the tree has them, and the volumes.
 func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
-	compose, ok := p.Tree.Lookup(composePath)
-	if !ok {
-		return nil, nil
-	}
-	var err error
-	if p.project, err = parse(compose.Content); err != nil {
+	if err := p.Read(); err != nil {
 		return nil, err
 	}
 	files, tables, err := p.files()
@@ -86,6 +81,14 @@ func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	return append(objects, volumes...), err
 }
 
+// Read takes note of the tree's compose file; without one there is no project. Desired begins with it.
+func (p *Plane) Read() (err error) {
+	if compose, ok := p.Tree.Lookup(composePath); ok {
+		p.project, err = parse(compose.Content)
+	}
+	return err
+}
+
 // guard has the host keep what services read until they have taken what comes.
 func (p *Plane) guard(sets ...map[string]string) {
 	if p.Host.Guarded == nil {
@@ -106,7 +109,7 @@ func tablesObject(service string, files map[string]string) plan.Object {
 
 // volumes are those that live already under another device than declared, or the same; compose makes new ones.
 func (p *Plane) volumes(ctx context.Context) ([]plan.Object, error) {
-	if p.Engine == nil {
+	if p.Engine == nil || p.project.name == "" {
 		return nil, nil
 	}
 	live, err := p.Engine.Volumes(ctx, p.project.name)

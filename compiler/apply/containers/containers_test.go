@@ -3,6 +3,7 @@ package containers_test
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,7 +78,7 @@ func (r *rig) read(rel string) string {
 }
 
 func (r *rig) tree() model.Tree {
-	reads := map[string]string{"dovecot": "dovecot", "nginx": "nginx", "runtime": "mailserver-api", "S": "dovecot"}
+	reads := map[string]string{"dovecot": "dovecot", "nginx": "nginx", "runtime": "mailserver-api", "S": "dovecot", "mariadb": "mariadb", "P": "mariadb"}
 	var files []model.File
 	for name, text := range r.files {
 		f := model.File{Path: model.ProjectDir + "/" + name, Mode: 0o644, Content: []byte(text)}
@@ -219,5 +220,42 @@ func TestMovedVolume(t *testing.T) {
 	}
 	if want := "! for good: containers volume mail: it leaves /mnt/a for /mnt/b, and no data moves by itself"; !strings.Contains(text.String(), "(its services stop until they start on the new place)") || !strings.Contains(text.String(), want) || r.last.Irreversible() != 1 {
 		t.Errorf("the plan does not say %q:\n%s", want, text.String())
+	}
+}
+
+// TestDatabaseFollowsItsFiles holds that a database with data is brought to new tables and passwords, whether its container
+// stays, restarts or is made anew for another reason in the same run.
+func TestDatabaseFollowsItsFiles(t *testing.T) {
+	r := newRig(t)
+	withDatabase := strings.Replace(compose, "services:\n", `services:
+  mariadb:
+    image: mariadb:1
+    secrets: [{source: P, target: /run/secrets/P}]
+    volumes: [{type: bind, source: ./config/mariadb/initdb, target: /docker-entrypoint-initdb.d}]
+`, 1) + "  P: {file: ./secrets/P}\n"
+	r.files["docker-compose.yml"], r.files["secrets/P"] = withDatabase, "one"
+	r.files["config/mariadb/initdb/10-schema.sql"] = "one"
+	for _, step := range []struct {
+		what string
+		file map[string]string
+		runs bool
+	}{
+		{"bring up", nil, true},
+		{"new tables", map[string]string{"config/mariadb/initdb/10-schema.sql": "two"}, true},
+		{"another image", map[string]string{"docker-compose.yml": strings.Replace(withDatabase, "mariadb:1", "mariadb:2", 1)}, false},
+		{"a new password", map[string]string{"secrets/P": "two"}, true},
+		{"tables and image", map[string]string{"config/mariadb/initdb/10-schema.sql": "three", "docker-compose.yml": withDatabase}, true},
+	} {
+		maps.Copy(r.files, step.file)
+		got, err := r.converge()
+		if err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if ran := strings.Contains(strings.Join(got, "\n"), "bash 20-users.sh"); ran != step.runs {
+			t.Errorf("%s: the database's files run: %v, want %v: %q", step.what, ran, step.runs, got)
+		}
+		if again, err := r.converge(); err != nil || again != nil {
+			t.Errorf("%s, a second time: %v %v", step.what, again, err)
+		}
 	}
 }

@@ -24,6 +24,9 @@ type manner struct {
 	// restart does.
 	reload func(e running) error
 	within []string
+	// settle follows whenever files below the folders of settles are new to a service that is healthy with them.
+	settle  func(e running) error
+	settles []string
 	// idle are folders of which a running service reads nothing, or each time anew.
 	idle []string
 }
@@ -35,9 +38,16 @@ var manners = map[string]manner{
 	"nginx":   {check: []string{"nginx", "-t", "-q"}, reload: signal("HUP"), within: []string{"nginx/conf.d"}},
 	"mailserver-api": {check: []string{"/mailpland", "serve", "--check", "--config", "/etc/mailpland/mailpland.json"},
 		reload: signal("HUP"), within: []string{"runtime/routes.json"}},
-	"mariadb":   {idle: []string{"mariadb/initdb"}}, // runs on an empty folder only
-	"roundcube": {idle: []string{"roundcube"}},      // PHP looks at its files at every request
+	"mariadb": {settle: exec("bash", "-euc", migrate), settles: []string{"mariadb/initdb", "../secrets"},
+		idle: []string{"mariadb/initdb"}},
+	"roundcube": {idle: []string{"roundcube"}}, // PHP looks at its files at every request
 }
+
+// migrate brings a database that has data to the schema and the accounts that MariaDB's image lays down in an empty one
+// only. Both files can be run any number of times; root comes by the socket.
+const migrate = `cd /docker-entrypoint-initdb.d
+MYSQL_PWD=$(cat /run/secrets/MYSQL_ROOT_PASSWORD) mariadb --protocol=socket --user=root --default-character-set=utf8mb4 <10-schema.sql
+bash 20-users.sh`
 
 func exec(argv ...string) func(running) error {
 	return func(r running) error {
