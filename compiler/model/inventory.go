@@ -69,7 +69,7 @@ func (s *Site) stackSecrets() []Secret {
 	list := []Secret{
 		made(SecretMariaDBRoot, "root of the database, for set-up and backups only", "containers.mariadb", "mariadb"),
 		made(SecretRoundcubeDB, "Roundcube's own tables", "containers.roundcube", "mariadb", "roundcube"),
-		made(SecretAccountsDB, "writes domains, users and aliases", "containers.usermgmt", "mariadb", "mailserver-api", "usermgmt"),
+		made(SecretAccountsDB, "writes domains, users and aliases", "containers.usermgmt", "mariadb", "usermgmt"),
 		made(SecretDovecotDB, "reads accounts for sign-in", "containers.dovecot", "mariadb", "dovecot"),
 		made(SecretPostfixDB, "reads who may send as whom", "containers.postfix", "mariadb", "postfix"),
 		made(SecretPasswordDB, "lets webmail users change their password, that column only", "containers.roundcube", "mariadb", "roundcube"),
@@ -106,16 +106,16 @@ func (s *Site) edgeSecrets() []Secret {
 
 func (s *Site) backupSecrets() []Secret {
 	list := []Secret{{Name: SecretBackupSigning, Purpose: "signs backup manifests", Generated: true, RotateDays: rotateSigningMaterial,
-		UsedBy: []string{"mailserver-api"}, Path: "backup"}}
+		UsedBy: []string{"host"}, Path: "backup"}}
 	if s.Backup.Offsite != nil {
 		s3 := s.Backup.Offsite.S3
 		for _, ref := range []struct{ name, field string }{{s3.AccessKeyID.Secret, "accessKeyID"}, {s3.SecretAccessKey.Secret, "secretAccessKey"}} {
 			list = append(list, Secret{Name: ref.name, Purpose: "writes off-site copies", RotateDays: rotatePassword,
-				UsedBy: []string{"mailserver-api"}, Path: "backup.offsite.s3." + ref.field})
+				UsedBy: []string{"host"}, Path: "backup.offsite.s3." + ref.field})
 		}
 	}
 	if s.Monitoring.Alerts.Webhook != nil {
-		usedBy := []string{"mailserver-api"}
+		usedBy := []string{"host"}
 		if s.Edge.Spool.Enabled {
 			usedBy = append(usedBy, "edge") // the Worker tells about dead letters
 		}

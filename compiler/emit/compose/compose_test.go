@@ -284,3 +284,34 @@ func TestTailnetContainer(t *testing.T) {
 		t.Errorf("also handed on: %v", got.TCP)
 	}
 }
+
+// TestInventoryNamesReaders: whoever gets a secret as a file stands among its users in the inventory, so that a rotation
+// restarts no stranger and forgets nobody.
+func TestInventoryNamesReaders(t *testing.T) {
+	s := emittest.Site()
+	users := map[string][]string{}
+	for _, secret := range s.Inventory() {
+		users[secret.Name] = secret.UsedBy
+	}
+	read := map[string]bool{}
+	for _, f := range emittest.Emit(t, compose.Files, s) {
+		if !strings.HasPrefix(f.Path, model.ProjectDir+"/secrets/") {
+			continue
+		}
+		for _, name := range f.Secrets() {
+			for _, service := range f.Reads {
+				read[name+" "+service] = true
+				if !slices.Contains(users[name], service) {
+					t.Errorf("%s is mounted into %s, which the inventory does not name among %v", name, service, users[name])
+				}
+			}
+		}
+	}
+	for _, name := range []string{model.SecretAccountsDB, model.SecretBackupSigning, model.SecretConsoleSession, model.SecretSRS} {
+		for _, service := range users[name] {
+			if !read[name+" "+service] {
+				t.Errorf("%s is said to be used by %s, which does not get it", name, service)
+			}
+		}
+	}
+}
