@@ -282,9 +282,4 @@ func (l *Ledger) Err() error {
 }
 
 // Snapshot writes a consistent copy of the ledger file while it is in use.
-func (l *Ledger) Snapshot(w io.Writer) error {
-	return l.db.View(func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(w)
-		return err
-	})
-}
+func (l *Ledger) Snapshot(w io.Writer) error { return snapshot(l.db, w) }
