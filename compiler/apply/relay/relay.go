@@ -152,7 +152,8 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	return objects, nil
 }
 
-// find maps the site's domains to their authentications: of several the one that fits, else the first.
+// find maps the site's domains to their authentications. A domain may have several, by subdomain: where the site
+// declares its names, the one of its return path is meant, else any.
 func (p *Plane) find(ctx context.Context) (map[string]authentication, error) {
 	if len(p.domains()) == 0 {
 		return nil, nil
@@ -165,7 +166,8 @@ func (p *Plane) find(ctx context.Context) (map[string]authentication, error) {
 	for _, d := range p.domains() {
 		for _, a := range all {
 			_, have := found[d.Name]
-			if a.Domain == d.Name && (!have || slices.Equal(a.names(), declared(d))) {
+			ours := d.RelayAuth == nil || a.Subdomain == d.RelayAuth.ReturnPath.Label
+			if a.Domain == d.Name && ours && (!have || slices.Equal(a.names(), declared(d))) {
 				found[d.Name] = a
 			}
 		}

@@ -137,25 +137,9 @@ func TestFromEveryExampleToEveryOther(t *testing.T) {
 			if p := r.diff(); p.Count(plan.Delete) > 0 {
 				t.Errorf("%s to %s: removes an authentication", from.Name, to.Name)
 			}
-			r.account.Edit(func(s *sendgrid.State) { s.Domains = keep(s.Domains, to) })
 			r.converge()
 		}
 	}
-}
-
-// keep leaves out what the site's own names would meet under the same domain: that is TestOtherNames.
-func keep(domains []sendgrid.Domain, s *model.Site) []sendgrid.Domain {
-	var out []sendgrid.Domain
-	for _, have := range domains {
-		declared := false
-		for _, d := range s.Domains {
-			declared = declared || d.Name == have.Domain
-		}
-		if !declared {
-			out = append(out, have)
-		}
-	}
-	return out
 }
 
 func TestOtherNames(t *testing.T) {
