@@ -1,7 +1,8 @@
 // Package sandbox is a folder in which every outside system has a stand-in, so that a whole site can be tried with no
 // account, no host and no container: host/ is the root of the host's file system, edge/ the state of a Cloudflare
-// account behind the real SDK, secrets.json what the encrypted secrets file would hold. The stand-ins speak the real
-// protocols and keep real state; the planes do not know that they are in a sandbox.
+// account behind the real SDK, relay/ SendGrid's, tailnet/ a tailnet, cloud/ what Terraform made at a stand-in for AWS,
+// secrets.json what the encrypted secrets file would hold. The stand-ins speak the real protocols and keep real state;
+// the planes do not know that they are in a sandbox.
 package sandbox
 
 import (
