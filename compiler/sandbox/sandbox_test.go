@@ -60,6 +60,9 @@ func planned(t *testing.T, box *sandbox.Sandbox, d declared) plan.Plan {
 
 func run(t *testing.T, box *sandbox.Sandbox, p plan.Plan) {
 	t.Helper()
+	for _, c := range p.Conflicts {
+		t.Errorf("in the way: %s %s: live %s, wanted %s", c.Plane, c.ID, c.Live, c.Desired)
+	}
 	if err := apply.Run(context.Background(), p, box.Planes, box.Journal, func(int, int, plan.Change) {}); err != nil {
 		t.Fatal(err)
 	}

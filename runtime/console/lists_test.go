@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -251,23 +250,14 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// TestTenThousandUsers holds the pages to a bound that a busy machine keeps too; the benchmark has the figures.
+// TestTenThousandUsers turns the pages of a long list; the benchmark has the figures.
 func TestTenThousandUsers(t *testing.T) {
 	s := start(t)
 	many(t, s, 10_000)
 	b := s.signIn(t, "root@a.example")
 	for _, path := range pagesOfMany {
-		least := time.Hour
-		for range 5 {
-			begin := time.Now()
-			if resp := b.get(path); resp.StatusCode != http.StatusOK {
-				t.Fatalf("%s: %s", path, resp.Status)
-			}
-			least = min(least, time.Since(begin))
-		}
-		t.Logf("%-30s %v", path, least)
-		if least > 50*time.Millisecond {
-			t.Errorf("%s takes %v", path, least)
+		if resp := b.get(path); resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s", path, resp.Status)
 		}
 	}
 	if b.get("/users?page=2"); !strings.Contains(b.page, "Page 2 of 201") || !strings.Contains(b.page, `rel="prev"`) {
