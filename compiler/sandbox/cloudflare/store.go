@@ -1,12 +1,15 @@
 package cloudflare
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -50,8 +53,12 @@ func openStore(dir string) (*store, error) {
 
 // commit writes the changed documents and then shows them to readers.
 func (st *store) commit(changed map[string][]byte) error {
-	for name, b := range changed {
-		if err := writeFile(filepath.Join(st.dir, name+".json"), b); err != nil {
+	// The account names the other documents, so it comes last: a crash leaves none that is named and missing.
+	names := slices.SortedFunc(maps.Keys(changed), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		if err := writeFile(filepath.Join(st.dir, name+".json"), changed[name]); err != nil {
 			return fmt.Errorf("keep the stand-in's state: %w", err)
 		}
 	}
@@ -62,6 +69,13 @@ func (st *store) commit(changed map[string][]byte) error {
 		st.docs[name] = b
 	}
 	return nil
+}
+
+func rank(name string) int {
+	if name == "account" {
+		return 1
+	}
+	return 0
 }
 
 // read returns the document as a reading request sees it, which may be an
