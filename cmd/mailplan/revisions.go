@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 
 	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/declared"
+	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/revision"
 )
@@ -14,7 +16,7 @@ import (
 // side is one of two compared revisions.
 type side struct {
 	site    *compiler.Site
-	digest  string
+	tree    model.Tree
 	objects []plan.Object
 }
 
@@ -32,13 +34,30 @@ func (c *cli) planRevisions(ctx context.Context, args []string, t target) (plan.
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	p, err := plan.New(after.site.Model.Name, rev, after.digest, before.objects, after.objects)
+	p, err := plan.New(after.site.Model.Name, rev, compiler.Digest(after.tree), before.objects, after.objects)
 	if err != nil {
+		return p, err
+	}
+	if err := notes(p.Changes, after.tree); err != nil {
 		return p, err
 	}
 	p.Headline = plan.NewHeadline(before.site.Model.Accounts(), after.site.Model.Accounts())
 	p.LocateBoth(func(path string) string { return line(before.site, path) }, func(path string) string { return line(after.site, path) })
 	return p, nil
+}
+
+// notes says what changes come to for the services, as an apply would.
+func notes(changes []plan.Change, tree model.Tree) error {
+	services := &containers.Plane{Tree: tree}
+	if err := services.Read(); err != nil {
+		return err
+	}
+	for i, c := range changes {
+		if c.Plane == plan.Containers {
+			changes[i].Note = services.Note(c)
+		}
+	}
+	return nil
 }
 
 // declaredAt loads the site at a revision; an empty one means the files as they are.
@@ -70,7 +89,7 @@ func wanted(ctx context.Context, site *compiler.Site) (side, error) {
 		return side{}, err
 	}
 	objects, err := declared.Objects(ctx, site.Model, tree)
-	return side{site: site, digest: compiler.Digest(tree), objects: objects}, err
+	return side{site: site, tree: tree, objects: objects}, err
 }
 
 // head is the commit of the site's folder.
