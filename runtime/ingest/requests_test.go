@@ -106,7 +106,6 @@ func TestBadRequests(t *testing.T) {
 	conf.MaxMessageBytes = 1 << 20
 	conf.Maildir = &config.Maildir{Root: t.TempDir()}
 	e := start(t, conf)
-	e.Config.MaxHeaderBytes = 32 << 10
 	for _, c := range badRequests() {
 		e.log.Reset()
 		var code int

@@ -87,7 +87,9 @@ func start(t testing.TB, conf *config.Ingest) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Server = httptest.NewServer(e.server.Handler())
+	e.Server = httptest.NewUnstartedServer(e.server.Handler())
+	e.Config.MaxHeaderBytes = 32 << 10 // as serve has it
+	e.Start()
 	t.Cleanup(func() { e.Server.Close(); e.server.Close() })
 	return e
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,13 @@ func (s *store) NewSession(*smtp.Conn) (smtp.Session, error) {
 	defer s.mu.Unlock()
 	s.sessions++
 	return &session{store: s}, nil
+}
+
+// held are the messages so far.
+func (s *store) held() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.messages)
 }
 
 type session struct {
@@ -143,11 +151,11 @@ func TestEveryRecipientHasItsResult(t *testing.T) {
 			t.Errorf("size %d: -want +got\n%s", size, diff)
 		}
 	}
-	if len(s.messages) != 8 || s.sessions != 1 {
-		t.Errorf("%d messages over %d connections, want 8 over 1", len(s.messages), s.sessions)
+	if len(s.held()) != 8 || s.sessions != 1 {
+		t.Errorf("%d messages over %d connections, want 8 over 1", len(s.held()), s.sessions)
 	}
 	results, err := deliverAtOnce(p, "", []string{"no@x", "nobody@x"}, "hello", 5)
-	if err != nil || results[0].Reply.Code != 550 || results[1].Reply.Code != 550 || len(s.messages) != 8 {
+	if err != nil || results[0].Reply.Code != 550 || results[1].Reply.Code != 550 || len(s.held()) != 8 {
 		t.Errorf("all refused: %v %v", results, err)
 	}
 }
@@ -171,7 +179,7 @@ func TestBodiesArriveWhole(t *testing.T) {
 		p := pool(address)
 		for _, n := range sizes() {
 			for i, announced := range []int64{-1, int64(n), -1, int64(n)} {
-				before := len(s.messages)
+				before := len(s.held())
 				do := deliver
 				if i > 1 {
 					do = deliverAtOnce
@@ -183,7 +191,7 @@ func TestBodiesArriveWhole(t *testing.T) {
 				}
 				got := ""
 				if name == "chunking" {
-					got = s.messages[before]
+					got = s.held()[before]
 				} else {
 					got = results[0].Reply.Text
 				}
@@ -279,16 +287,16 @@ func TestNothingIsDeliveredWithoutCommit(t *testing.T) {
 		}
 	}
 	time.Sleep(200 * time.Millisecond)
-	if len(s.messages) != 0 {
-		t.Errorf("%d messages were delivered", len(s.messages))
+	if len(s.held()) != 0 {
+		t.Errorf("%d messages were delivered", len(s.held()))
 	}
 	for _, wrong := range []int64{0, 4, 6, blockSize * 2} {
 		if _, err := deliver(p, "", []string{"a@x"}, "hello", wrong); !errors.Is(err, ErrSize) {
 			t.Errorf("announced %d for 5 bytes: %v", wrong, err)
 		}
 	}
-	if len(s.messages) != 0 {
-		t.Errorf("%d messages of a wrong size were delivered", len(s.messages))
+	if len(s.held()) != 0 {
+		t.Errorf("%d messages of a wrong size were delivered", len(s.held()))
 	}
 }
 
