@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"time"
-
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	"github.com/cloudflare/cloudflare-go/v6/zero_trust"
 )
 
 // accessPerPage is within the bound of every list of Access.
@@ -30,28 +27,20 @@ type wireSecret struct {
 
 // ServiceTokens lists the account's service tokens.
 func (e *Edge) ServiceTokens(ctx context.Context) ([]ServiceToken, error) {
-	var p zero_trust.AccessServiceTokenListParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	all, err := list[ServiceToken](accessPerPage, func(opts ...option.RequestOption) error {
-		_, err := e.access.ServiceTokens.List(ctx, p, opts...)
-		return err
-	})
+	all, err := directList[ServiceToken](ctx, e, accessPerPage, e.below("access/service_tokens?"))
 	return all, naming(err, "list service tokens")
 }
 
 // CreateServiceToken makes a token and returns its secret, which can't be read
 // again. When the answer was lost it finds the token and rotates its secret.
 func (e *Edge) CreateServiceToken(ctx context.Context, name, duration string) (ServiceToken, string, error) {
-	var p zero_trust.AccessServiceTokenNewParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	p.Name.Value, p.Name.Present = name, true
-	p.Duration.Value, p.Duration.Present = duration, duration != ""
+	body := map[string]string{"name": name}
+	if duration != "" {
+		body["duration"] = duration
+	}
 	made, err := create(ctx, e, creation[wireSecret]{
 		post: func() (wireSecret, error) {
-			return result[wireSecret](func(opts ...option.RequestOption) error {
-				_, err := e.access.ServiceTokens.New(ctx, p, opts...)
-				return err
-			})
+			return direct[wireSecret](ctx, e, "POST", e.below("access/service_tokens"), body)
 		},
 		find: func() (wireSecret, bool, error) {
 			t, ok, err := findIn(e.ServiceTokens(ctx))(func(t ServiceToken) bool { return t.Name == name })
@@ -67,15 +56,12 @@ func (e *Edge) CreateServiceToken(ctx context.Context, name, duration string) (S
 // RotateServiceToken gives a token a new secret and returns it. The old one
 // stays valid until then, or ends at once when until is zero.
 func (e *Edge) RotateServiceToken(ctx context.Context, t ServiceToken, until time.Time) (secret string, err error) {
-	var p zero_trust.AccessServiceTokenRotateParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	p.PreviousClientSecretExpiresAt.Value, p.PreviousClientSecretExpiresAt.Present = until, !until.IsZero()
+	body := struct {
+		Until time.Time `json:"previous_client_secret_expires_at,omitzero"`
+	}{until}
 	// Rotating twice is harmless as long as the last answer arrives.
 	err = again(ctx, e, func() error {
-		w, err := result[wireSecret](func(opts ...option.RequestOption) error {
-			_, err := e.access.ServiceTokens.Rotate(ctx, t.ID, p, opts...)
-			return err
-		})
+		w, err := direct[wireSecret](ctx, e, "POST", e.below("access/service_tokens/%s/rotate", t.ID), body)
 		secret = w.Secret
 		return err
 	})
@@ -84,26 +70,15 @@ func (e *Edge) RotateServiceToken(ctx context.Context, t ServiceToken, until tim
 
 // SetServiceTokenDuration changes for how long a token's secret is valid.
 func (e *Edge) SetServiceTokenDuration(ctx context.Context, t ServiceToken, duration string) error {
-	var p zero_trust.AccessServiceTokenUpdateParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	p.Name.Value, p.Name.Present = t.Name, true
-	p.Duration.Value, p.Duration.Present = duration, true
-	err := discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.ServiceTokens.Update(ctx, t.ID, p, opts...)
-		return err
-	})
+	body := map[string]string{"name": t.Name, "duration": duration}
+	_, err := e.wire.send(ctx, "PUT", e.below("access/service_tokens/%s", t.ID), body)
 	return naming(err, "update service token %s", t.Name)
 }
 
 // DeleteServiceToken removes a token; the provider refuses while a policy
 // names it.
 func (e *Edge) DeleteServiceToken(ctx context.Context, t ServiceToken) error {
-	var p zero_trust.AccessServiceTokenDeleteParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	err := discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.ServiceTokens.Delete(ctx, t.ID, p, opts...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "DELETE", e.below("access/service_tokens/%s", t.ID), nil)
 	return naming(removed(err), "delete service token %s", t.Name)
 }
 
@@ -170,29 +145,15 @@ func (r *AccessRule) UnmarshalJSON(b []byte) error {
 
 // AccessPolicies lists the account's reusable policies.
 func (e *Edge) AccessPolicies(ctx context.Context) ([]AccessPolicy, error) {
-	var p zero_trust.AccessPolicyListParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	all, err := list[AccessPolicy](accessPerPage, func(opts ...option.RequestOption) error {
-		_, err := e.access.Policies.List(ctx, p, opts...)
-		return err
-	})
+	all, err := directList[AccessPolicy](ctx, e, accessPerPage, e.below("access/policies?"))
 	return all, naming(err, "list access policies")
 }
 
 // CreateAccessPolicy makes a reusable policy.
 func (e *Edge) CreateAccessPolicy(ctx context.Context, want AccessPolicy) (AccessPolicy, error) {
-	var p zero_trust.AccessPolicyNewParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	body, err := want.body()
-	if err != nil {
-		return AccessPolicy{}, err
-	}
 	made, err := create(ctx, e, creation[AccessPolicy]{
 		post: func() (AccessPolicy, error) {
-			return result[AccessPolicy](func(opts ...option.RequestOption) error {
-				_, err := e.access.Policies.New(ctx, p, append(opts, body)...)
-				return err
-			})
+			return direct[AccessPolicy](ctx, e, "POST", e.below("access/policies"), want.body())
 		},
 		find: func() (AccessPolicy, bool, error) {
 			return findIn(e.AccessPolicies(ctx))(func(o AccessPolicy) bool { return o.Name == want.Name })
@@ -202,36 +163,22 @@ func (e *Edge) CreateAccessPolicy(ctx context.Context, want AccessPolicy) (Acces
 }
 
 // body spells the policy with its empty lists, for an update replaces all.
-func (p AccessPolicy) body() (option.RequestOption, error) {
+func (p AccessPolicy) body() AccessPolicy {
 	p.ID = ""
 	p.Require = append([]AccessRule{}, p.Require...)
 	p.Exclude = append([]AccessRule{}, p.Exclude...)
-	return jsonBody(p)
+	return p
 }
 
 // UpdateAccessPolicy replaces a policy.
 func (e *Edge) UpdateAccessPolicy(ctx context.Context, want AccessPolicy) error {
-	var p zero_trust.AccessPolicyUpdateParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	body, err := want.body()
-	if err != nil {
-		return err
-	}
-	err = discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.Policies.Update(ctx, want.ID, p, append(opts, body)...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "PUT", e.below("access/policies/%s", want.ID), want.body())
 	return naming(err, "update access policy %s", want.Name)
 }
 
 // DeleteAccessPolicy removes a policy; the provider refuses while an
 // application uses it.
 func (e *Edge) DeleteAccessPolicy(ctx context.Context, policy AccessPolicy) error {
-	var p zero_trust.AccessPolicyDeleteParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	err := discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.Policies.Delete(ctx, policy.ID, p, opts...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "DELETE", e.below("access/policies/%s", policy.ID), nil)
 	return naming(removed(err), "delete access policy %s", policy.Name)
 }

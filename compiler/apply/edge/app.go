@@ -1,11 +1,6 @@
 package edge
 
-import (
-	"context"
-
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	"github.com/cloudflare/cloudflare-go/v6/zero_trust"
-)
+import "context"
 
 // App is a self-hosted web application behind Access.
 type App struct {
@@ -56,7 +51,7 @@ func (w wireApp) app() App {
 	return a
 }
 
-func (a App) body() (option.RequestOption, error) {
+func (a App) body() wireApp {
 	w := wireApp{
 		Name: a.Name, Domain: a.Domain, Type: "self_hosted", SessionDuration: orDefault(a.SessionDuration, "24h"),
 		Unauthorized401: a.Unauthorized401, Launcher: a.Launcher, HTTPOnly: true, Policies: []wirePolicyLink{},
@@ -64,17 +59,12 @@ func (a App) body() (option.RequestOption, error) {
 	for i, id := range a.Policies {
 		w.Policies = append(w.Policies, wirePolicyLink{id, i + 1})
 	}
-	return jsonBody(w)
+	return w
 }
 
 // Apps lists the account's Access applications.
 func (e *Edge) Apps(ctx context.Context) ([]App, error) {
-	var p zero_trust.AccessApplicationListParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	items, err := list[wireApp](accessPerPage, func(opts ...option.RequestOption) error {
-		_, err := e.access.Applications.List(ctx, p, opts...)
-		return err
-	})
+	items, err := directList[wireApp](ctx, e, accessPerPage, e.below("access/apps?"))
 	all := make([]App, len(items))
 	for i, item := range items {
 		all[i] = item.app()
@@ -84,18 +74,9 @@ func (e *Edge) Apps(ctx context.Context) ([]App, error) {
 
 // CreateApp puts a host name behind Access.
 func (e *Edge) CreateApp(ctx context.Context, want App) (App, error) {
-	var p zero_trust.AccessApplicationNewParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	body, err := want.body()
-	if err != nil {
-		return App{}, err
-	}
 	made, err := create(ctx, e, creation[App]{unique: true,
 		post: func() (App, error) {
-			w, err := result[wireApp](func(opts ...option.RequestOption) error {
-				_, err := e.access.Applications.New(ctx, p, append(opts, body)...)
-				return err
-			})
+			w, err := direct[wireApp](ctx, e, "POST", e.below("access/apps"), want.body())
 			return w.app(), err
 		},
 		find: func() (App, bool, error) {
@@ -107,26 +88,12 @@ func (e *Edge) CreateApp(ctx context.Context, want App) (App, error) {
 
 // UpdateApp replaces an application's settings and policies.
 func (e *Edge) UpdateApp(ctx context.Context, want App) error {
-	var p zero_trust.AccessApplicationUpdateParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	body, err := want.body()
-	if err != nil {
-		return err
-	}
-	err = discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.Applications.Update(ctx, want.ID, p, append(opts, body)...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "PUT", e.below("access/apps/%s", want.ID), want.body())
 	return naming(err, "update access application %s", want.Domain)
 }
 
 // DeleteApp takes a host name out of Access: it is then open to everyone.
 func (e *Edge) DeleteApp(ctx context.Context, a App) error {
-	var p zero_trust.AccessApplicationDeleteParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	err := discard(func(opts ...option.RequestOption) error {
-		_, err := e.access.Applications.Delete(ctx, a.ID, p, opts...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "DELETE", e.below("access/apps/%s", a.ID), nil)
 	return naming(removed(err), "delete access application %s", a.Domain)
 }

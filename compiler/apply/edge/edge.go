@@ -20,9 +20,7 @@ import (
 	"github.com/cloudflare/cloudflare-go/v6/option"
 	"github.com/cloudflare/cloudflare-go/v6/queues"
 	"github.com/cloudflare/cloudflare-go/v6/r2"
-	"github.com/cloudflare/cloudflare-go/v6/rulesets"
 	"github.com/cloudflare/cloudflare-go/v6/workers"
-	"github.com/cloudflare/cloudflare-go/v6/zero_trust"
 	"github.com/cloudflare/cloudflare-go/v6/zones"
 )
 
@@ -63,9 +61,6 @@ type Edge struct {
 	scripts *workers.ScriptService
 	queues  *queues.QueueService
 	r2      *r2.R2Service
-	tunnels *zero_trust.TunnelCloudflaredService
-	access  *zero_trust.AccessService
-	phases  *rulesets.PhaseService
 }
 
 // New returns a driver. It makes no request.
@@ -87,9 +82,6 @@ func New(c Config) *Edge {
 		scripts: workers.NewScriptService(opts...),
 		queues:  queues.NewQueueService(opts...),
 		r2:      r2.NewR2Service(opts...),
-		tunnels: zero_trust.NewTunnelCloudflaredService(opts...),
-		access:  zero_trust.NewAccessService(opts...),
-		phases:  rulesets.NewPhaseService(opts...),
 	}
 }
 

@@ -15,14 +15,22 @@ type page func(opts ...option.RequestOption) error
 // list collects every page. The SDK's own pagers ignore the context after the
 // first page, ask for one page too many, and some never ask for a second.
 func list[T any](perPage int, get page) ([]T, error) {
-	var all []T
-	for n := 1; ; n++ {
+	return collect[T](func(n int) ([]byte, error) {
 		var raw []byte
 		err := get(
 			option.WithQuery("page", strconv.Itoa(n)),
 			option.WithQuery("per_page", strconv.Itoa(perPage)),
 			option.WithResponseBodyInto(&raw),
 		)
+		return raw, err
+	})
+}
+
+// collect asks for pages from 1 on until there are no more.
+func collect[T any](get func(page int) ([]byte, error)) ([]T, error) {
+	var all []T
+	for n := 1; ; n++ {
+		raw, err := get(n)
 		if err != nil {
 			return nil, err
 		}
@@ -49,11 +57,16 @@ func list[T any](perPage int, get page) ([]T, error) {
 // fields where the API has several shapes.
 func result[T any](call page) (T, error) {
 	var raw []byte
+	if err := call(option.WithResponseBodyInto(&raw)); err != nil {
+		var none T
+		return none, err
+	}
+	return decode[T](raw)
+}
+
+func decode[T any](raw []byte) (T, error) {
 	var env struct {
 		Result T `json:"result"`
-	}
-	if err := call(option.WithResponseBodyInto(&raw)); err != nil {
-		return env.Result, err
 	}
 	if err := json.Unmarshal(raw, &env); err != nil {
 		return env.Result, fmt.Errorf("read the answer: %w", err)

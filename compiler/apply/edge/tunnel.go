@@ -1,11 +1,6 @@
 package edge
 
-import (
-	"context"
-
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	"github.com/cloudflare/cloudflare-go/v6/zero_trust"
-)
+import "context"
 
 // Tunnel is a tunnel that the provider configures.
 type Tunnel struct {
@@ -47,28 +42,16 @@ type OriginAccess struct {
 
 // Tunnels lists the account's tunnels, deleted ones left out.
 func (e *Edge) Tunnels(ctx context.Context) ([]Tunnel, error) {
-	var p zero_trust.TunnelCloudflaredListParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	p.IsDeleted.Value, p.IsDeleted.Present = false, true
-	all, err := list[Tunnel](1000, func(opts ...option.RequestOption) error {
-		_, err := e.tunnels.List(ctx, p, opts...)
-		return err
-	})
+	all, err := directList[Tunnel](ctx, e, 1000, e.below("cfd_tunnel?is_deleted=false&"))
 	return all, naming(err, "list tunnels")
 }
 
 // CreateTunnel makes a tunnel whose configuration the provider keeps.
 func (e *Edge) CreateTunnel(ctx context.Context, name string) (Tunnel, error) {
-	var p zero_trust.TunnelCloudflaredNewParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	p.Name.Value, p.Name.Present = name, true
-	p.ConfigSrc.Value, p.ConfigSrc.Present = zero_trust.TunnelCloudflaredNewParamsConfigSrcCloudflare, true
+	body := map[string]string{"name": name, "config_src": "cloudflare"}
 	t, err := create(ctx, e, creation[Tunnel]{unique: true,
 		post: func() (Tunnel, error) {
-			return result[Tunnel](func(opts ...option.RequestOption) error {
-				_, err := e.tunnels.New(ctx, p, opts...)
-				return err
-			})
+			return direct[Tunnel](ctx, e, "POST", e.below("cfd_tunnel"), body)
 		},
 		find: func() (Tunnel, bool, error) {
 			return findIn(e.Tunnels(ctx))(func(t Tunnel) bool { return t.Name == name })
@@ -79,51 +62,28 @@ func (e *Edge) CreateTunnel(ctx context.Context, name string) (Tunnel, error) {
 
 // DeleteTunnel removes a tunnel; the provider refuses while a connector runs.
 func (e *Edge) DeleteTunnel(ctx context.Context, t Tunnel) error {
-	var p zero_trust.TunnelCloudflaredDeleteParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	err := discard(func(opts ...option.RequestOption) error {
-		_, err := e.tunnels.Delete(ctx, t.ID, p, opts...)
-		return err
-	})
+	_, err := e.wire.send(ctx, "DELETE", e.below("cfd_tunnel/%s", t.ID), nil)
 	return naming(removed(err), "delete tunnel %s", t.Name)
 }
 
 // TunnelToken reads the secret that a connector runs with.
 func (e *Edge) TunnelToken(ctx context.Context, t Tunnel) (string, error) {
-	var p zero_trust.TunnelCloudflaredTokenGetParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	token, err := result[string](func(opts ...option.RequestOption) error {
-		_, err := e.tunnels.Token.Get(ctx, t.ID, p, opts...)
-		return err
-	})
+	token, err := direct[string](ctx, e, "GET", e.below("cfd_tunnel/%s/token", t.ID), nil)
 	return token, naming(err, "read the token of tunnel %s", t.Name)
 }
 
 // Ingress reads the configuration of a tunnel; nil if it has none yet.
 func (e *Edge) Ingress(ctx context.Context, t Tunnel) ([]Ingress, error) {
-	var p zero_trust.TunnelCloudflaredConfigurationGetParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
 	type answer struct {
 		Config struct{ Ingress []Ingress }
 	}
-	a, err := result[answer](func(opts ...option.RequestOption) error {
-		_, err := e.tunnels.Configurations.Get(ctx, t.ID, p, opts...)
-		return err
-	})
+	a, err := direct[answer](ctx, e, "GET", e.below("cfd_tunnel/%s/configurations", t.ID), nil)
 	return a.Config.Ingress, naming(err, "read the configuration of tunnel %s", t.Name)
 }
 
 // SetIngress replaces the configuration of a tunnel.
 func (e *Edge) SetIngress(ctx context.Context, t Tunnel, rules []Ingress) error {
-	var p zero_trust.TunnelCloudflaredConfigurationUpdateParams
-	p.AccountID.Value, p.AccountID.Present = e.account, true
-	body, err := jsonBody(map[string]any{"config": map[string]any{"ingress": rules}})
-	if err != nil {
-		return err
-	}
-	err = discard(func(opts ...option.RequestOption) error {
-		_, err := e.tunnels.Configurations.Update(ctx, t.ID, p, append(opts, body)...)
-		return err
-	})
+	body := map[string]any{"config": map[string]any{"ingress": rules}}
+	_, err := e.wire.send(ctx, "PUT", e.below("cfd_tunnel/%s/configurations", t.ID), body)
 	return naming(err, "set the configuration of tunnel %s", t.Name)
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-
-	"github.com/cloudflare/cloudflare-go/v6/option"
-	"github.com/cloudflare/cloudflare-go/v6/rulesets"
 )
 
 // Phase is where in a request's way a rule is run.
@@ -52,6 +49,10 @@ func (r rawRule) owner() string {
 	return Owner(description)
 }
 
+func entrypoint(z Zone, phase Phase) string {
+	return fmt.Sprintf("zones/%s/rulesets/phases/%s/entrypoint", z.ID, phase)
+}
+
 // WAFRules reads the rules of a phase in their order, foreign ones included.
 func (e *Edge) WAFRules(ctx context.Context, z Zone, phase Phase) ([]WAFRule, error) {
 	raw, err := e.rawRules(ctx, z, phase)
@@ -68,13 +69,8 @@ func (e *Edge) WAFRules(ctx context.Context, z Zone, phase Phase) ([]WAFRule, er
 
 // rawRules reads a phase; a zone that never had a rule there has no list.
 func (e *Edge) rawRules(ctx context.Context, z Zone, phase Phase) ([]rawRule, error) {
-	var p rulesets.PhaseGetParams
-	p.ZoneID.Value, p.ZoneID.Present = z.ID, true
 	type answer struct{ Rules []rawRule }
-	a, err := result[answer](func(opts ...option.RequestOption) error {
-		_, err := e.phases.Get(ctx, rulesets.Phase(phase), p, opts...)
-		return err
-	})
+	a, err := direct[answer](ctx, e, "GET", entrypoint(z, phase), nil)
 	return a.Rules, naming(removed(err), "read the rules of phase %s of %s", phase, z.Name)
 }
 
@@ -102,15 +98,6 @@ func (e *Edge) SetWAFRules(ctx context.Context, z Zone, phase Phase, site string
 		}
 		rules = append(rules, r)
 	}
-	var p rulesets.PhaseUpdateParams
-	p.ZoneID.Value, p.ZoneID.Present = z.ID, true
-	body, err := jsonBody(map[string]any{"rules": rules})
-	if err != nil {
-		return err
-	}
-	err = discard(func(opts ...option.RequestOption) error {
-		_, err := e.phases.Update(ctx, rulesets.Phase(phase), p, append(opts, body)...)
-		return err
-	})
+	_, err = e.wire.send(ctx, "PUT", entrypoint(z, phase), map[string]any{"rules": rules})
 	return naming(err, "set the rules of phase %s of %s", phase, z.Name)
 }

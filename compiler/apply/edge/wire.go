@@ -77,7 +77,7 @@ func (w *wire) try(req *http.Request, next func(*http.Request) (*http.Response, 
 	return res, nil
 }
 
-// send makes a request that the SDK has no call for, through the same pacing,
+// send makes a request without the SDK, through the same pacing,
 // repeats and error handling. The path is relative to the API's root.
 func (w *wire) send(ctx context.Context, method, path string, body any) ([]byte, error) {
 	var sent []byte
