@@ -35,7 +35,8 @@ SOPS_AGE_KEY_FILE, ~/.config/sops/age/keys.txt (age-keygen makes one). No comman
 type listedSecret struct {
 	Name    string   `json:"name"`
 	Present bool     `json:"present"`
-	Made    bool     `json:"made"` // mailplan can make it
+	Made    bool     `json:"made"`             // mailplan can make it
+	MadeBy  string   `json:"madeBy,omitempty"` // plane that gives it to an apply, so that it need not be here
 	UsedBy  []string `json:"usedBy"`
 	Purpose string   `json:"purpose"`
 	Pos     string   `json:"pos,omitempty"`
@@ -67,7 +68,7 @@ func listSecrets(site *compiler.Site) []listedSecret {
 	names, _ := site.Source.SecretNames()
 	var list []listedSecret
 	for _, e := range site.Model.Inventory() {
-		list = append(list, listedSecret{Name: e.Name, Present: slices.Contains(names, e.Name), Made: e.Generated,
+		list = append(list, listedSecret{Name: e.Name, Present: slices.Contains(names, e.Name), Made: e.Generated, MadeBy: e.MadeBy,
 			UsedBy: e.UsedBy, Purpose: e.Purpose, Pos: line(site, e.Path)})
 	}
 	return list
@@ -78,7 +79,11 @@ func (c *cli) tellSecrets(site *compiler.Site, list []listedSecret) error {
 	missing := 0
 	for _, s := range list {
 		state := "present"
-		if !s.Present {
+		switch {
+		case s.Present:
+		case s.MadeBy != "":
+			state = "given by the " + s.MadeBy
+		default:
 			missing++
 			if state = "missing"; s.Made {
 				state = "missing, can be made"

@@ -25,7 +25,7 @@ func secretMissing(c *checker) {
 		return
 	}
 	for _, s := range c.site.Inventory() {
-		if !slices.Contains(c.facts.SecretNames, s.Name) {
+		if s.MadeBy == "" && !slices.Contains(c.facts.SecretNames, s.Name) {
 			c.report(s.Path, "%s has no %s (%s)", c.site.Secrets.File, s.Name, s.Purpose).
 				hint("mailplan secret set %s", s.Name)
 		}

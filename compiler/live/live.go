@@ -78,7 +78,7 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 			return nil, err
 		}
 	}
-	if t.Planes, err = planes(o, store, t.Host, machine.run); err != nil {
+	if t.Planes, err = planes(ctx, o, store, t.Host, machine.run); err != nil {
 		return nil, err
 	}
 	return t, t.Only(o.Planes)

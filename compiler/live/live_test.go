@@ -118,6 +118,17 @@ func (r rig) open(t *testing.T, holder string, planes ...string) (*live.Target, 
 	return live.Open(context.Background(), live.Options{Dir: r.site.Source.Dir, Site: r.site.Model, Tree: tree, Planes: planes, Holder: holder, Env: r.getenv})
 }
 
+// plan is one of planes, and what keeps it from being made.
+func (r rig) plan(t *testing.T, planes ...string) (plan.Plan, error) {
+	t.Helper()
+	to, err := r.open(t, "", planes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	return to.Plan(context.Background(), r.site.Model, "", "")
+}
+
 // converge applies and returns how many steps it took.
 func (r rig) converge(t *testing.T, planes ...string) int {
 	t.Helper()
@@ -148,17 +159,21 @@ func (r rig) converge(t *testing.T, planes ...string) int {
 func TestApply(t *testing.T) {
 	r := newRig(t)
 	r.fill(t)
-	if n := r.converge(t, "host"); n < 50 {
-		t.Errorf("the host alone took %d steps", n)
+	if _, err := r.plan(t, "host"); err == nil || !strings.Contains(err.Error(), "the token of a tunnel that is still to be made: apply the edge with it") {
+		t.Errorf("the host before there is a tunnel: %v", err)
 	}
-	if n := r.converge(t, "host"); n != 0 {
-		t.Errorf("a second time the host took %d steps", n)
-	}
-	if n := r.converge(t, "host", "edge"); n == 0 {
-		t.Error("the edge took no step")
+	if n := r.converge(t, "host", "edge"); n < 50 {
+		t.Errorf("host and edge took %d steps", n)
 	}
 	if n := r.converge(t, "host", "edge"); n != 0 {
 		t.Errorf("a second time both took %d steps", n)
+	}
+	if n := r.converge(t, "host"); n != 0 {
+		t.Errorf("the host alone took %d steps", n)
+	}
+	token, err := os.ReadFile(filepath.Join(r.root, "secrets", "TUNNEL_TOKEN"))
+	if err != nil || len(token) < 20 {
+		t.Errorf("the tunnel's token on the host: %q, %v", token, err)
 	}
 	info, err := os.Stat(filepath.Join(r.root, ".env"))
 	if err != nil || info.Mode().Perm() != 0o600 {

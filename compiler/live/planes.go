@@ -21,8 +21,8 @@ import (
 
 // planes makes all of the site's, in the order in which they are read: first the edge, last those that wait for the
 // world outside. A plane that is not chosen needs no token.
-func planes(o Options, store *secrets.Store, h *host.Host, run containers.Runner) ([]apply.Plane, error) {
-	list, err := edgePlanes(o, store, h)
+func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, run containers.Runner) ([]apply.Plane, error) {
+	list, err := edgePlanes(ctx, o, store, h)
 	if err != nil {
 		return nil, err
 	}
@@ -55,16 +55,24 @@ func planes(o Options, store *secrets.Store, h *host.Host, run containers.Runner
 	return append(list, offsite, smarthost, network), err
 }
 
-func edgePlanes(o Options, store *secrets.Store, h *host.Host) ([]apply.Plane, error) {
-	if !o.chose(plan.Edge) {
-		return nil, nil
-	}
+// edgePlanes are those of the account, which gives the host the token of the tunnel where the secrets do not have it.
+func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Host) (list []apply.Plane, err error) {
 	token, err := store.Value(o.Site.Edge.Token.Secret)
-	if err != nil {
+	if err != nil && o.chose(plan.Edge) {
 		return nil, err
 	}
-	account := edge.New(edge.Config{Token: token, AccountID: o.Site.Edge.AccountID, BaseURL: o.Env("MAILPLAN_CLOUDFLARE_URL")})
-	return cloudflare.Planes(o.Site, account, cloudflare.Secrets{Value: store.Value, PublicKey: store.PublicKey}, h.RoutesRef())
+	var account *edge.Edge
+	if err == nil {
+		account = edge.New(edge.Config{Token: token, AccountID: o.Site.Edge.AccountID, BaseURL: o.Env("MAILPLAN_CLOUDFLARE_URL")})
+	}
+	if o.chose(plan.Edge) {
+		keys := cloudflare.Secrets{Value: store.Value, PublicKey: store.PublicKey}
+		if list, err = cloudflare.Planes(o.Site, account, keys, h.RoutesRef()); err != nil {
+			return nil, err
+		}
+	}
+	h.Secrets, err = cloudflare.WithToken(ctx, o.Site, account, list, store.Value)
+	return list, err
 }
 
 // accountsPlane keys fingerprints of passwords with the password of the database, which whoever sees them has anyway.

@@ -10,6 +10,7 @@ type Secret struct {
 	Name       string
 	Purpose    string
 	Generated  bool     // mailplan can make it; else an outside party issues it
+	MadeBy     string   // plane that makes it and can read it again, so that nobody has to provide it; empty for none
 	RotateDays int      // days until the next rotation is due
 	UsedBy     []string // services and planes
 	Path       string   // the site path that needs it
@@ -38,8 +39,12 @@ const (
 // Inventory lists every secret the site needs, sorted by name.
 func (s *Site) Inventory() []Secret {
 	list := slices.Concat(s.stackSecrets(), s.edgeSecrets(), s.backupSecrets(), s.domainSecrets())
-	list = append(list, Secret{Name: s.Relay.Password.Secret, Purpose: "signs in at the smarthost", RotateDays: rotateAPIKey,
-		UsedBy: []string{"postfix"}, Path: "relay.password"})
+	smarthost := Secret{Name: s.Relay.Password.Secret, Purpose: "signs in at the smarthost", RotateDays: rotateAPIKey,
+		UsedBy: []string{"postfix"}, Path: "relay.password"}
+	if s.Relay.Provider == "sendgrid" {
+		smarthost.UsedBy = append(smarthost.UsedBy, "relay") // its API takes the same key
+	}
+	list = append(list, smarthost)
 	for i := range list {
 		if rule, ok := s.Secrets.Names[list[i].Name]; ok && rule.RotateDays > 0 {
 			list[i].RotateDays = rule.RotateDays
@@ -93,7 +98,7 @@ func (s *Site) stackSecrets() []Secret {
 func (s *Site) edgeSecrets() []Secret {
 	list := []Secret{
 		{Name: s.Edge.Token.Secret, Purpose: "Cloudflare API", RotateDays: rotateAPIKey, UsedBy: []string{"edge"}, Path: "edge.token"},
-		{Name: s.Edge.Tunnel.Token.Secret, Purpose: "lets cloudflared connect", RotateDays: rotateAPIKey, UsedBy: []string{"cloudflared"}, Path: "edge.tunnel.token"},
+		{Name: s.Edge.Tunnel.Token.Secret, Purpose: "lets cloudflared connect", MadeBy: "edge", RotateDays: rotateAPIKey, UsedBy: []string{"cloudflared"}, Path: "edge.tunnel.token"},
 		{Name: s.Edge.Ingest.Token.Secret, Purpose: "the Worker's bearer token", Generated: true, RotateDays: rotatePassword, UsedBy: []string{"mailserver-api", "edge"}, Path: "edge.ingest.token"},
 		{Name: s.Edge.Worker.DigestKey.Secret, Purpose: "keys the Worker's recipient digests", Generated: true, RotateDays: rotateSigningMaterial, UsedBy: []string{"edge"}, Path: "edge.worker.digestKey"},
 	}

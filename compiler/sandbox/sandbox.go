@@ -6,6 +6,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,6 +71,9 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	h := &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: s.Host.Root, Secrets: keys.value}
 	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, h.RoutesRef())
 	if err != nil {
+		return nil, err
+	}
+	if h.Secrets, err = provider.WithToken(context.Background(), s, account, front, keys.value); err != nil {
 		return nil, err
 	}
 	return &Sandbox{Dir: dir, Target: &converge.Target{

@@ -40,7 +40,7 @@ func (v *madeUp) fill(s *model.Site) error {
 	generator := secrets.NewGenerator(s)
 	made := false
 	for _, entry := range s.Inventory() {
-		if _, ok := v.values[entry.Name]; ok {
+		if _, ok := v.values[entry.Name]; ok || entry.MadeBy != "" {
 			continue
 		}
 		value, err := generator.Make(entry.Name)

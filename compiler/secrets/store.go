@@ -53,11 +53,11 @@ func Open(dir string, s *model.Site, env func(string) string) (*Store, error) {
 // Path is the file's.
 func (s *Store) Path() string { return s.path }
 
-// Missing lists what the site needs and the file has not.
+// Missing lists what the site needs, the file has not, and no plane makes.
 func (s *Store) Missing() []model.Secret {
 	return slices.DeleteFunc(s.site.Inventory(), func(e model.Secret) bool {
 		_, ok := s.file.Value(e.Name)
-		return ok
+		return ok || e.MadeBy != ""
 	})
 }
 
@@ -71,6 +71,9 @@ func (s *Store) Complete(planes []string) error {
 			continue
 		}
 		v, ok := s.file.Value(e.Name)
+		if !ok && e.MadeBy != "" {
+			continue
+		}
 		if !ok {
 			list = append(list, fmt.Errorf("  %s (%s)", e.Name, e.Purpose))
 		} else if err := generator.Check(e.Name, v); err != nil {

@@ -149,9 +149,18 @@ func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 	if err != nil {
 		return err
 	}
+	now, _, err := p.files()
+	if err != nil {
+		return err
+	}
 	var files []string
 	for _, c := range changes {
 		v, k := decode(c.New), known[c.ID]
+		for file, digest := range v.Files {
+			if digest == unknown {
+				v.Files[file] = now[c.ID][file]
+			}
+		}
 		if id := seen[c.ID].ID; k.ID != id {
 			k = last{ID: id}
 		}

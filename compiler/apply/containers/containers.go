@@ -136,6 +136,9 @@ func (p *Plane) volumeObject(name, device string) plan.Object {
 	return plan.Object{Needs: []string{compose.Ref()}, Plane: plan.Containers, Kind: KindVolume, ID: name, Value: plan.Encode(volume{device}), Show: device, Phase: plan.Place}
 }
 
+// unknown stands for the digest of a file that holds what a step of the plan makes.
+const unknown = "not known yet"
+
 // files digests what each service reads, and apart from it what changes last.
 func (p *Plane) files() (files, tables map[string]map[string]string, err error) {
 	objects, err := p.Host.Desired(p.Tree, nil)
@@ -155,7 +158,10 @@ func (p *Plane) files() (files, tables map[string]map[string]string, err error) 
 			if into[service] == nil {
 				into[service] = map[string]string{}
 			}
-			into[service][f.Path] = short(objects[i].Value)
+			into[service][f.Path] = unknown
+			if host.Known(objects[i]) {
+				into[service][f.Path] = short(objects[i].Value)
+			}
 		}
 	}
 	return files, tables, nil

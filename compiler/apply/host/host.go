@@ -8,6 +8,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +35,24 @@ type Host struct {
 	Guarded map[string]bool
 }
 
+// Later is the error of a secret that the plan's own steps make: a file that holds it is planned without its content and
+// written when it is there.
+type Later struct {
+	What string // in a few words
+	Of   string // reference of the object that gives it
+}
+
+func (l Later) Error() string { return l.What + ", which is not there yet" }
+
+// unknown stands for content that has such a secret.
+const unknown = "not known yet"
+
+// Known says whether the value of a file has its content; else it is written when a step before it was taken.
+func Known(o plan.Object) bool {
+	var v value
+	return json.Unmarshal(o.Value, &v) != nil || v.Content != unknown
+}
+
 // value is what is compared and applied. Content is a digest: of the filled file, keyed where secrets are in it.
 type value struct {
 	Mode    string `json:"mode"`
@@ -51,6 +70,12 @@ func (h *Host) Desired(tree model.Tree, dirs []model.Directory) ([]plan.Object, 
 	var missing []error
 	for _, f := range tree.Files {
 		content, err := h.fill(f)
+		if later, ok := errors.AsType[Later](err); ok {
+			o := object(KindFile, h.target(f.Path), value{Mode: mode(f.Mode), UID: f.UID, GID: f.GID, Content: unknown}, f.From)
+			o.Show, o.Needs = mode(f.Mode)+", "+later.What, []string{later.Of}
+			objects = append(objects, o)
+			continue
+		}
 		if err != nil {
 			missing = append(missing, err)
 			continue
@@ -129,15 +154,20 @@ func (h *Host) readFile(p string, f model.File) ([]plan.Object, error) {
 
 // fill puts secrets in place of their marks.
 func (h *Host) fill(f model.File) ([]byte, error) {
-	var missing []error
+	var missing, later []error
 	content := f.Fill(func(name string) string {
 		v, err := h.Secrets(name)
-		if err != nil {
+		if _, ok := errors.AsType[Later](err); ok {
+			later = append(later, fmt.Errorf("%s needs %w", f.Path, err))
+		} else if err != nil {
 			missing = append(missing, fmt.Errorf("%s needs %w", f.Path, err))
 		}
 		return v
 	})
-	return content, errors.Join(missing...)
+	if missing != nil {
+		return content, errors.Join(missing...)
+	}
+	return content, errors.Join(later...)
 }
 
 // digest never lets a secret be guessed from a plan: where the file has some, it is keyed with them.

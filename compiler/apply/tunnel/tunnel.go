@@ -32,7 +32,11 @@ type Plane struct {
 	known   bool
 	tunnels []edge.Tunnel
 	rules   []edge.Ingress // of the wanted one
+	token   connector
 }
+
+// connector is what signs a connector in, and of which tunnel it is.
+type connector struct{ tunnel, token string }
 
 // ingress is what is compared and applied of one host name.
 type ingress struct {
@@ -133,6 +137,22 @@ func (p *Plane) ID(ctx context.Context, name string) (string, error) {
 	}
 	t, _ := p.find(name)
 	return t.ID, nil
+}
+
+// Token is what the connector of the wanted tunnel signs in with; ok is false while there is no tunnel. It is read once.
+func (p *Plane) Token(ctx context.Context) (token string, ok bool, err error) {
+	id, err := p.ID(ctx, p.Want.Name)
+	if err != nil || id == "" {
+		return "", false, err
+	}
+	if p.token.tunnel != id {
+		t, _ := p.find(p.Want.Name)
+		if token, err = p.Edge.TunnelToken(ctx, t); err != nil {
+			return "", false, err
+		}
+		p.token = connector{id, token}
+	}
+	return p.token.token, true, nil
 }
 
 // Apply makes the tunnel if the run says so, and writes its ingress document once.

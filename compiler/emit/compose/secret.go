@@ -153,8 +153,11 @@ func environmentExample(s *model.Site) model.File {
 			continue
 		}
 		source := "issued outside"
-		if secret.Generated {
+		switch {
+		case secret.Generated:
 			source = "made by mailplan"
+		case secret.MadeBy != "":
+			source = "read from the " + secret.MadeBy + " by apply"
 		}
 		line := secret.Name + "="
 		if !variable.MatchString(secret.Name) {
