@@ -38,10 +38,16 @@ func sound(t *testing.T, p *browser.Page, name string) {
 func enter(t *testing.T, p *browser.Page, s *site, address string) {
 	t.Helper()
 	p.Go(s.web.URL + "/")
+	focused(p, "address")
 	p.Type(address)
 	p.Press("Tab")
 	p.Type(secret)
 	p.Leave(func() { p.Press("Enter") })
+}
+
+// focused waits until a page has put the focus on its first field, as it does shortly after it is loaded.
+func focused(p *browser.Page, id string) {
+	p.Wait(fmt.Sprintf("document.activeElement.id === %q", id))
 }
 
 // fill types into the field with the id.
@@ -56,15 +62,17 @@ func TestBrowser(t *testing.T) {
 	many(t, s, 1000)
 	chromium := browser.Start(t)
 	t.Run("user on a phone", func(t *testing.T) {
-		p := chromium.Open(390, 844, true)
+		p := chromium.Open(t, 390, 844, true)
 		p.Go(s.web.URL + "/")
 		sound(t, p, "phone-sign-in")
+		focused(p, "address")
 		p.Type("alice@a.example")
 		p.Press("Tab")
 		p.Type("wrong")
 		p.Leave(func() { p.Press("Enter") })
 		sound(t, p, "phone-sign-in-wrong")
-		p.Wait(`document.querySelector('[role=alert]').innerText.includes('wrong') && document.activeElement.id === 'password'`)
+		p.Wait(`document.querySelector('[role=alert]').innerText.includes('wrong')`)
+		focused(p, "password")
 		p.Type(secret)
 		p.Leave(func() { p.Press("Enter") })
 		sound(t, p, "phone-account")
@@ -93,7 +101,7 @@ func TestBrowser(t *testing.T) {
 		secondStep(t, p, s)
 	})
 	t.Run("domain administrator", func(t *testing.T) {
-		p := chromium.Open(1100, 800, false)
+		p := chromium.Open(t, 1100, 800, false)
 		enter(t, p, s, "boss@b.example")
 		p.Leave(func() { p.Click(`a[href="/users"]`) })
 		sound(t, p, "boss-users")
@@ -110,6 +118,7 @@ func TestBrowser(t *testing.T) {
 		p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
 		p.Go(link)
 		sound(t, p, "welcome")
+		focused(p, "new")
 		p.Type(secret)
 		p.Press("Tab")
 		p.Type(secret)
@@ -119,7 +128,7 @@ func TestBrowser(t *testing.T) {
 		p.Wait(`document.body.innerText.includes('new@b.example')`)
 	})
 	t.Run("administrator in Japanese", func(t *testing.T) {
-		p := chromium.Open(1100, 800, false)
+		p := chromium.Open(t, 1100, 800, false)
 		p.Header("Accept-Language", "ja")
 		enter(t, p, s, "root@a.example")
 		sound(t, p, "root-account")
@@ -142,7 +151,7 @@ func TestBrowser(t *testing.T) {
 		p.Wait(`location.pathname === '/sign-in'`)
 	})
 	t.Run("administrator on a phone", func(t *testing.T) {
-		p := chromium.Open(390, 844, true)
+		p := chromium.Open(t, 390, 844, true)
 		enter(t, p, s, "root@a.example")
 		for _, path := range []string{"/users", "/aliases", "/domains"} {
 			p.Go(s.web.URL + path)
@@ -169,11 +178,13 @@ func secondStep(t *testing.T, p *browser.Page, s *site) {
 	p.Leave(func() { p.Press("Enter") })
 	p.Wait(`document.querySelector('[role=status]').innerText.includes('code is asked')`)
 	p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
+	focused(p, "address")
 	p.Type("alice@a.example")
 	p.Press("Tab")
 	p.Type("another right battery")
 	p.Leave(func() { p.Press("Enter") })
 	sound(t, p, "phone-code")
+	focused(p, "code")
 	p.Type(code(key, 0))
 	p.Leave(func() { p.Press("Enter") })
 	p.Wait(`location.pathname === '/' && document.body.innerText.includes('alice@a.example')`)

@@ -27,7 +27,6 @@ const patience = 30 * time.Second
 
 // Browser is one running Chromium, without cookies at first.
 type Browser struct {
-	t        testing.TB
 	endpoint string // host:port of DevTools
 }
 
@@ -65,7 +64,7 @@ func Start(t testing.TB) *Browser {
 				for lines.Scan() {
 				}
 			}()
-			return &Browser{t, u.Host}
+			return &Browser{u.Host}
 		}
 	}
 	t.Fatalf("chromium ended before it listened (%v)", lines.Err())
@@ -80,34 +79,41 @@ type Page struct {
 	wrong []string // errors that the page reported
 }
 
-// Open makes a tab of a size in CSS pixels, in a browser without cookies; phone makes it behave as one.
-func (b *Browser) Open(width, height int, phone bool) *Page {
-	b.t.Helper()
+// Open makes a tab of a size in CSS pixels, in a browser without cookies; phone makes it behave as one. The tab is t's:
+// it fails t, and is closed with it.
+func (b *Browser) Open(t testing.TB, width, height int, phone bool) *Page {
+	t.Helper()
 	req, err := http.NewRequest(http.MethodPut, "http://"+b.endpoint+"/json/new?about:blank", nil)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	var tab struct {
 		Address string `json:"webSocketDebuggerUrl"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&tab); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	conn, err := websocket.Dial(tab.Address, "", "http://127.0.0.1")
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
-	b.t.Cleanup(func() { conn.Close() })
-	p := &Page{t: b.t, conn: conn}
+	p := &Page{t: t, conn: conn}
+	t.Cleanup(func() {
+		p.ask("Page.close", nil)
+		conn.Close()
+	})
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		p.call(domain+".enable", nil)
 	}
 	p.call("Network.clearBrowserCookies", nil)
+	// Else a tab behind another one has no focus and is not painted, and autofocus waits for both.
+	p.call("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true})
+	p.call("Page.bringToFront", nil)
 	p.call("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone})
 	return p
 }
@@ -122,24 +128,33 @@ type message struct {
 	} `json:"error"`
 }
 
-// call asks the browser and returns its answer; what the page reports meanwhile is kept.
+// call asks the browser and returns its answer.
 func (p *Page) call(method string, params any) json.RawMessage {
 	p.t.Helper()
+	result, err := p.ask(method, params)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return result
+}
+
+// ask is call with the error for its caller; what the page reports meanwhile is kept.
+func (p *Page) ask(method string, params any) (json.RawMessage, error) {
 	p.last++
 	p.conn.SetDeadline(time.Now().Add(patience))
 	if err := websocket.JSON.Send(p.conn, map[string]any{"id": p.last, "method": method, "params": params}); err != nil {
-		p.t.Fatalf("%s: %v", method, err)
+		return nil, fmt.Errorf("%s: %w", method, err)
 	}
 	for {
 		var m message
 		if err := websocket.JSON.Receive(p.conn, &m); err != nil {
-			p.t.Fatalf("%s: %v", method, err)
+			return nil, fmt.Errorf("%s: %w", method, err)
 		}
 		if m.ID == p.last {
 			if m.Error != nil {
-				p.t.Fatalf("%s: %s", method, m.Error.Message)
+				return nil, fmt.Errorf("%s: %s", method, m.Error.Message)
 			}
-			return m.Result
+			return m.Result, nil
 		}
 		p.note(m)
 	}
@@ -177,29 +192,40 @@ func (p *Page) Go(address string) {
 // Eval runs JavaScript in the page, as its author could not forbid, and returns the value.
 func (p *Page) Eval(script string) any {
 	p.t.Helper()
+	value, err := p.eval(script)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return value
+}
+
+func (p *Page) eval(script string) (any, error) {
 	var result struct {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Text string }
 	}
-	raw := p.call("Runtime.evaluate", map[string]any{"expression": script, "returnByValue": true, "awaitPromise": true})
-	if err := json.Unmarshal(raw, &result); err != nil {
-		p.t.Fatal(err)
+	raw, err := p.ask("Runtime.evaluate", map[string]any{"expression": script, "returnByValue": true, "awaitPromise": true})
+	if err == nil {
+		err = json.Unmarshal(raw, &result)
 	}
-	if result.ExceptionDetails != nil {
-		p.t.Fatalf("%s: %s", script, raw)
+	if err == nil && result.ExceptionDetails != nil {
+		err = fmt.Errorf("%s: %s", script, raw)
 	}
-	return result.Result.Value
+	return result.Result.Value, err
 }
 
-// Wait waits until an expression is true.
+// Wait waits until an expression is true. One that can't be told, as its page goes away or is not whole, is not true yet.
 func (p *Page) Wait(script string) {
 	p.t.Helper()
+	var value any
+	var err error
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if p.Eval(script) == true {
+		if value, err = p.eval(script); value == true {
 			return
 		}
 	}
-	p.t.Fatalf("%s never came true; the page says:\n%v", script, p.Eval("document.body.innerText"))
+	p.t.Fatalf("%s never came true (%v, %v); the focus is on %v; the page says:\n%v", script, value, err,
+		p.Eval("document.activeElement.outerHTML.slice(0, 200)"), p.Eval("document.body.innerText"))
 }
 
 // Type types text where the focus is.
