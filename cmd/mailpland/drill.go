@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/drill"
 )
 
@@ -18,7 +19,12 @@ func newDrillCmd() *cobra.Command {
 		Long: `Restore the newest off-site backup into a scratch folder, with the drill's own
 identity: every file's hash, the dumps in a throw-away MariaDB, the mail through
 a throw-away Dovecot, keys against certificates and DNS texts. The receipt is
-signed and kept. Exit 0 only if everything works.`,
+signed and kept. Exit 0 only if everything works.
+
+--status --json prints the last receipt with two fields more, permit and reason:
+whether a step that could lose data may be taken now, and if not, why not. A
+receipt that is red, old, or signed by nobody trusted permits nothing. Without
+any receipt these two fields are all there is. Exit 0 is permit.`,
 		Args: cobra.NoArgs,
 	}
 	path := configFlag(cmd)
@@ -29,17 +35,13 @@ signed and kept. Exit 0 only if everything works.`,
 		if err != nil {
 			return err
 		}
-		var r *drill.Receipt
 		if *status {
-			if r, err = x.LatestDrill(); err == nil {
-				err = x.PermitRisk()
-			}
-		} else {
-			bar := newProgress(cmd.ErrOrStderr(), "drill")
-			x.Progress = bar.files
-			r, err = x.Drill(cmd.Context())
-			bar.end()
+			return drillStatus(cmd.OutOrStdout(), x, *asJSON)
 		}
+		bar := newProgress(cmd.ErrOrStderr(), "drill")
+		x.Progress = bar.files
+		r, err := x.Drill(cmd.Context())
+		bar.end()
 		if r == nil {
 			return err
 		}
@@ -50,6 +52,33 @@ signed and kept. Exit 0 only if everything works.`,
 		return err
 	}
 	return cmd
+}
+
+// standing is what drill --status --json prints. Its fields, and those of the receipt, keep their names and
+// meanings; mailplan apply reads them.
+type standing struct {
+	Permit bool   `json:"permit"`           // a step that could lose data may be taken
+	Reason string `json:"reason,omitempty"` // why not
+	*drill.Receipt
+}
+
+// drillStatus prints the last receipt. Its error, when there is one, is why risky steps are not permitted.
+func drillStatus(w io.Writer, x *backup.Executor, asJSON bool) error {
+	s := standing{}
+	receipt, err := x.LatestDrill()
+	if err == nil {
+		s.Receipt, err = receipt, x.PermitRisk()
+	}
+	if s.Permit = err == nil; !s.Permit {
+		s.Reason = err.Error()
+	}
+	if asJSON {
+		return errors.Join(err, printJSON(w, s))
+	}
+	if s.Receipt != nil {
+		printReceipt(w, s.Receipt)
+	}
+	return err
 }
 
 func printReceipt(w io.Writer, r *drill.Receipt) {

@@ -3,20 +3,16 @@ package restore_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"filippo.io/age"
-	"github.com/google/go-cmp/cmp"
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 	"github.com/mailplan/mailplan/runtime/backup/extract"
@@ -26,24 +22,32 @@ import (
 
 const nobody = 65534
 
-// imap speaks a few commands with a real Dovecot about one Maildir and returns its answers without what
-// differs from one conversation to the next.
-func imap(t testing.TB, s *backuptest.Site, maildir string, commands ...string) string {
+const imapProgram = "/usr/lib/dovecot/imap"
+
+// dovecotConf writes a configuration for a Dovecot that opens any Maildir of the site.
+func dovecotConf(t testing.TB, s *backuptest.Site) string {
 	t.Helper()
-	const program = "/usr/lib/dovecot/imap"
-	if _, err := os.Stat(program); err != nil {
-		need.Missing(t, program)
+	if _, err := os.Stat(imapProgram); err != nil {
+		need.Missing(t, imapProgram)
 	}
-	conf := fmt.Sprintf("base_dir = %s/run\nmail_location = maildir:~/\nmail_uid = %d\nmail_gid = %d\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nlog_path = /dev/stderr\n",
-		s.Dir, os.Geteuid(), os.Getegid())
-	if os.Geteuid() == 0 {
-		conf = strings.NewReplacer("mail_uid = 0", "mail_uid = 65534", "mail_gid = 0", "mail_gid = 65534").Replace(conf)
+	id := func(mine int) int {
+		if mine == 0 {
+			return nobody // Dovecot opens no mail as root
+		}
+		return mine
 	}
-	s.Write(t, "dovecot.conf", conf)
+	s.Write(t, "dovecot.conf", fmt.Sprintf("base_dir = %s/run\nmail_location = maildir:~/\nmail_uid = %d\nmail_gid = %d\nfirst_valid_uid = 1\nfirst_valid_gid = 1\nlog_path = /dev/stderr\n",
+		s.Dir, id(os.Geteuid()), id(os.Getegid())))
 	if err := os.Chmod(s.Path("dovecot.conf"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "-c", s.Path("dovecot.conf"))
+	return s.Path("dovecot.conf")
+}
+
+// imap speaks a few commands with a real Dovecot about one Maildir and returns its answers.
+func imap(t testing.TB, s *backuptest.Site, maildir string, commands ...string) string {
+	t.Helper()
+	cmd := exec.Command(imapProgram, "-c", dovecotConf(t, s))
 	cmd.Env = append(os.Environ(), "USER=test", "HOME="+maildir, "MAIL=maildir:"+maildir)
 	var script, log bytes.Buffer
 	for _, c := range append(commands, "LOGOUT") {
@@ -65,41 +69,7 @@ func imap(t testing.TB, s *backuptest.Site, maildir string, commands ...string) 
 	if err != nil || bytes.Contains(log.Bytes(), []byte("Error:")) {
 		t.Fatalf("imap: %v\n%s", err, log.String())
 	}
-	clean := regexp.MustCompile(`(?m)^(\* PREAUTH|a |\* OK \[(UIDNEXT|HIGHESTMODSEQ|UNSEEN)|\* BYE|\* \d+ RECENT).*\n`)
-	return clean.ReplaceAllString(regexp.MustCompile(` ?\\Recent`).ReplaceAllString(string(out), ""), "")
-}
-
-// mailboxes reads every message of every folder of every user by IMAP: UID, flags, date and bytes.
-func mailboxes(t testing.TB, s *backuptest.Site, root string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	inboxes, err := filepath.Glob(filepath.Join(root, "*/*/Maildir"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, maildir := range inboxes {
-		folders, err := filepath.Glob(filepath.Join(maildir, ".[A-Z]*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		names := []string{"INBOX"}
-		for _, f := range folders {
-			names = append(names, filepath.Base(f)[1:])
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			all[maildir+" "+name] = short(imap(t, s, maildir, `SELECT "`+name+`"`, "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])"))
-		}
-	}
-	return all
-}
-
-// short stands for a long text by its hash.
-func short(text string) string {
-	if len(text) < 1<<20 {
-		return text
-	}
-	return fmt.Sprintf("%d bytes, SHA-256 %x", len(text), sha256.Sum256([]byte(text)))
+	return string(out)
 }
 
 func giveToNobody(t testing.TB, dir string) {
@@ -111,58 +81,10 @@ func giveToNobody(t testing.TB, dir string) {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, nobody, nobody)
+		return os.Lchown(path, nobody, -1)
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestDovecotShowsTheSameMailAfterTotalLoss reads everything by IMAP before and after. MAILPLAN_TREE
-// names a larger tree to do it with; it is moved about, and put back.
-func TestDovecotShowsTheSameMailAfterTotalLoss(t *testing.T) {
-	s := backuptest.NewSite(t)
-	root := s.Path("vmail")
-	if tree := os.Getenv("MAILPLAN_TREE"); tree != "" {
-		s.Config.Classes[0].Path, root = tree, tree
-	}
-	giveToNobody(t, root)
-	alice := filepath.Join(root, "example.com/alice/Maildir")
-	if root == s.Path("vmail") {
-		imap(t, s, alice, "SELECT INBOX", `STORE 2:3 +FLAGS (\Flagged $Label1 Projekt)`, `STORE 4 +FLAGS (\Deleted)`, "EXPUNGE")
-	}
-	want := mailboxes(t, s, root)
-	if len(want) == 0 {
-		t.Fatal("no mailbox")
-	}
-	r := s.Run(t, backup.RunOptions{})
-	if err := os.Rename(root, root+".lost"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		os.RemoveAll(root)
-		os.Rename(root+".lost", root)
-	})
-	if _, err := restoreFrom(t, s, r.Snapshot, restore.Options{Components: []string{"mailboxes"}}); err != nil {
-		t.Fatal(err)
-	}
-	got := mailboxes(t, s, root)
-	for folder := range want {
-		if got[folder] != want[folder] {
-			t.Errorf("%s (-want +got):\n%.400s", folder, cmp.Diff(strings.Split(want[folder], "\n"), strings.Split(got[folder], "\n")))
-		}
-	}
-	t.Logf("%d files, %d folders", r.Head.Files, len(want))
-	if len(got) != len(want) {
-		t.Errorf("%d folders, want %d", len(got), len(want))
-	}
-	if root != s.Path("vmail") {
-		return
-	}
-	s.Write(t, "vmail/example.com/alice/Maildir/new/1900000000.M1P1.mx", "Subject: new\n\nnew\n")
-	giveToNobody(t, root)
-	if answer := imap(t, s, alice, "SELECT INBOX", "FETCH * (UID)"); !regexp.MustCompile(`UID 100\d{4}\)`).MatchString(answer) {
-		t.Errorf("a message which came after the restore has a UID that clients may know already: %s", answer)
 	}
 }
 
