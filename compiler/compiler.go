@@ -25,6 +25,11 @@ type Site struct {
 // Load reads the site in a folder. An error that is schema.Problems is its author's to mend.
 func Load(dir string) (*Site, error) { return checked(schema.Load(dir)) }
 
+// LoadEdited reads the site in a folder with some of its files, by name, as they would be after an edit.
+func LoadEdited(dir string, edited map[string][]byte) (*Site, error) {
+	return checked(schema.LoadEdited(dir, edited))
+}
+
 // LoadFS reads the site at the root of a file system, such as a commit's tree; positions begin with name.
 func LoadFS(fsys fs.FS, name string) (*Site, error) { return checked(schema.LoadFS(fsys, name)) }
 

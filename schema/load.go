@@ -20,7 +20,10 @@ import (
 
 // Load reads and checks the site in a folder. An error that is Problems is the site author's to mend;
 // any other comes from the machine.
-func Load(dir string) (*Source, error) {
+func Load(dir string) (*Source, error) { return LoadEdited(dir, nil) }
+
+// LoadEdited is Load with some of the folder's files (by name) as they would be after an edit.
+func LoadEdited(dir string, edited map[string][]byte) (*Source, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load site: %w", err)
@@ -38,6 +41,13 @@ func Load(dir string) (*Source, error) {
 		return nil, fmt.Errorf("load site: %w", err)
 	}
 	l := loader{fsys: os.DirFS(root), sub: filepath.ToSlash(sub), shown: shown(dir, abs)}
+	if len(edited) > 0 {
+		below := make(map[string][]byte, len(edited))
+		for name, content := range edited {
+			below[path.Join(l.sub, name)] = content
+		}
+		l.fsys = Overlay(l.fsys, below)
+	}
 	return l.load(dir)
 }
 

@@ -1,0 +1,115 @@
+package edit
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSetRow(t *testing.T) {
+	quota := []Field{{"quotaMB", 9}}
+	for _, test := range []struct {
+		name, file, before, address string
+		fields                      []Field
+		after                       string
+	}{
+		{"csv cell", "users.csv", "address,quotaMB,name\r\na@e.org,1,\"A, B\"\r\nb@e.org,,\r\n", "a@e.org", quota,
+			"address,quotaMB,name\r\na@e.org,9,\"A, B\"\r\nb@e.org,,\r\n"},
+		{"csv row in order", "users.csv", "address,quotaMB\na@e.org,1\nc@e.org,\n", "b@e.org", quota,
+			"address,quotaMB\na@e.org,1\nb@e.org,9\nc@e.org,\n"},
+		{"csv row at the end, which has no line end", "users.csv", "quotaMB,address\n1,z@e.org\n2,a@e.org", "b@e.org", quota,
+			"quotaMB,address\n1,z@e.org\n2,a@e.org\n9,b@e.org"},
+		{"csv new column", "users.csv", "\ufeffaddress\na@e.org\n\nb@e.org\n", "b@e.org", []Field{{"sendAs", []string{"x@e.org", "y@e.org"}}},
+			"\ufeffaddress,sendAs\na@e.org,\n\nb@e.org,x@e.org y@e.org\n"},
+		{"csv quotes", "users.csv", "address,name\n", "a@e.org", []Field{{"name", `A "the" B, C`}},
+			"address,name\na@e.org,\"A \"\"the\"\" B, C\"\n"},
+		{"csv quoted line end and spaces", "users.csv", "address,  name , quotaMB\n\"a@e.org\" , \"A\nB\" , 1\n", "a@e.org", quota,
+			"address,  name , quotaMB\n\"a@e.org\" , \"A\nB\" , 9\n"},
+		{"csv value taken out", "users.csv", "address,state\na@e.org,retired\n", "a@e.org", []Field{{"state", nil}}, "address,state\na@e.org,\n"},
+		{"json member", "users.json", "[\n  {\"address\": \"a@e.org\",  \"quotaMB\" : 1},\n  {\"address\": \"b@e.org\"}\n]\n", "a@e.org", quota,
+			"[\n  {\"address\": \"a@e.org\",  \"quotaMB\" : 9},\n  {\"address\": \"b@e.org\"}\n]\n"},
+		{"json new member on lines", "users.json", "[\n  {\n    \"address\": \"a@e.org\"\n  }\n]\n", "a@e.org", []Field{{"password", Secret("users/a")}},
+			"[\n  {\n    \"address\": \"a@e.org\",\n    \"password\": {\"secret\": \"users/a\"}\n  }\n]\n"},
+		{"json row at the end", "users.json", "[\n  {\"address\": \"a@e.org\"}\n]\n", "b@e.org", quota,
+			"[\n  {\"address\": \"a@e.org\"},\n  {\"address\": \"b@e.org\", \"quotaMB\": 9}\n]\n"},
+		{"json row in order", "users.json", "[\n  {\"address\": \"a@e.org\"},\n  {\"address\": \"c@e.org\"}\n]\n", "b@e.org", nil,
+			"[\n  {\"address\": \"a@e.org\"},\n  {\"address\": \"b@e.org\"},\n  {\"address\": \"c@e.org\"}\n]\n"},
+		{"json first row", "users.json", "[]\n", "b@e.org", quota, "[{\"address\": \"b@e.org\", \"quotaMB\": 9}]\n"},
+		{"json last member out", "users.json", "[{\"address\": \"a@e.org\", \"state\": \"retired\"}]", "a@e.org", []Field{{"state", nil}},
+			"[{\"address\": \"a@e.org\"}]"},
+		{"yaml value", "users.yaml", "# all\n- address: a@e.org\n  quotaMB: 1 # small\n  name: A\n- address: b@e.org\n", "a@e.org", quota,
+			"# all\n- address: a@e.org\n  quotaMB: 9 # small\n  name: A\n- address: b@e.org\n"},
+		{"yaml new field", "users.yaml", "- address: a@e.org\n  name: A\n\n# the other\n- address: b@e.org\n", "a@e.org", quota,
+			"- address: a@e.org\n  name: A\n  quotaMB: 9\n\n# the other\n- address: b@e.org\n"},
+		{"yaml list replaced", "users.yaml", "- address: a@e.org\n  sendAs:\n    - x@e.org\n    - y@e.org\n  name: A\n", "a@e.org", []Field{{"sendAs", []string{"z@e.org"}}},
+			"- address: a@e.org\n  sendAs: [\"z@e.org\"]\n  name: A\n"},
+		{"yaml row in order", "users.yaml", "-   address: a@e.org\n\n# last\n-   address: c@e.org", "b@e.org", []Field{{"name", "true"}},
+			"-   address: a@e.org\n\n-   address: b@e.org\n    name: \"true\"\n# last\n-   address: c@e.org"},
+		{"yaml row at the end, which has no line end", "users.yml", "- address: c@e.org", "b@e.org", quota,
+			"- address: c@e.org\n- address: b@e.org\n  quotaMB: 9\n"},
+		{"yaml field out", "users.yaml", "- name: A\n  state: retired\n  address: a@e.org\n", "a@e.org", []Field{{"state", nil}},
+			"- name: A\n  address: a@e.org\n"},
+		{"yaml first row", "users.yaml", "", "a@e.org", quota, "- address: a@e.org\n  quotaMB: 9\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := SetRow(test.file, []byte(test.before), test.address, test.fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(test.after, string(got)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestRemoveRow(t *testing.T) {
+	for file, test := range map[string][2]string{
+		"users.csv":  {"address\na@e.org\nb@e.org\n", "address\na@e.org\n"},
+		"users.json": {"[\n\t{\"address\": \"a@e.org\"},\n\t{\"address\": \"b@e.org\"}\n]\n", "[\n\t{\"address\": \"a@e.org\"}\n]\n"},
+		"users.yaml": {"- address: a@e.org\n- address: b@e.org\n  name: B\n# end\n", "- address: a@e.org\n# end\n"},
+	} {
+		got, err := RemoveRow(file, []byte(test[0]), "b@e.org")
+		if err != nil || string(got) != test[1] {
+			t.Errorf("%s: %v, got %q, want %q", file, err, got, test[1])
+		}
+		if _, err := RemoveRow(file, []byte(test[0]), "x@e.org"); !errors.Is(err, ErrAbsent) {
+			t.Errorf("%s: %v, want ErrAbsent", file, err)
+		}
+	}
+}
+
+func TestSetRowRefused(t *testing.T) {
+	for file, content := range map[string]string{
+		"users.csv":  "",
+		"users.json": `{"address": "a@e.org"}`,
+		"users.yaml": "[{address: a@e.org}]\n",
+		"users.toml": "",
+	} {
+		if out, err := SetRow(file, []byte(content), "b@e.org", nil); err == nil {
+			t.Errorf("%s: %q was taken, and made %q", file, content, out)
+		}
+	}
+}
+
+func FuzzSetRow(f *testing.F) {
+	f.Add("users.csv", "address,name\na@e.org,\"x\ny\"\n", "b@e.org", "n")
+	f.Add("users.json", "[{\"address\": \"a@e.org\"}]", "a@e.org", "n")
+	f.Add("users.yaml", "- address: a@e.org\n  name: >\n    x\n", "a@e.org", "n")
+	f.Fuzz(func(t *testing.T, file, content, address, name string) {
+		SetRow(file, []byte(content), address, []Field{{"name", name}, {"quotaMB", 1}}) // must not panic
+		RemoveRow(file, []byte(content), address)
+	})
+}
+
+func TestFieldCUE(t *testing.T) {
+	var got []string
+	for _, v := range []any{"a\"b", 7, []string{"x", "y"}, Secret("k")} {
+		got = append(got, Field{"f", v}.CUE())
+	}
+	if s := strings.Join(got, " "); s != `"a\"b" 7 ["x", "y"] {secret: "k"}` {
+		t.Error(s)
+	}
+}
