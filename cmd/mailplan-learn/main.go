@@ -1,13 +1,18 @@
-// Command mailplan-learn posts the message on its standard input to Rspamd's controller, to be learned
-// as spam or ham. Dovecot's imapsieve pipes a message into it when somebody moves it into or out of
-// Junk; it is one static file, since the image it runs in has no shell and no curl.
+// Command mailplan-learn is what Dovecot's Sieve scripts run; it is one static file, since the image it
+// runs in has no shell and no curl.
 //
 //	mailplan-learn spam|ham [USER]
+//	mailplan-learn stored ID SINCE
+//
+// The first form posts the message on its standard input to Rspamd's controller, to be learned as spam or
+// ham: imapsieve pipes a message into it when somebody moves it into or out of Junk.
+// The second looks for a delivery in the user's mailbox below HOME and exits with 0 when it is there, else
+// with 1: before.sieve asks when the ingest does not know how an earlier try of the delivery ended.
 //
 // The controller and the file with its password are named by MAILPLAN_LEARN_URL (default
 // http://rspamd:11334) and MAILPLAN_LEARN_PASSWORD_FILE (default /run/secrets/rspamd-controller), or by
 // the flags -url and -password-file. The exit code is 0 when the message is learned, was learned before
-// or is too short to be learned, else 75 (EX_TEMPFAIL).
+// or is too short to be learned; 75 (EX_TEMPFAIL) says that it could not be done.
 package main
 
 import (
@@ -23,6 +28,7 @@ import (
 )
 
 const (
+	exAbsent   = 1
 	exUsage    = 64
 	exTempFail = 75
 	maxMessage = 64 << 20
@@ -41,8 +47,11 @@ func run(args []string, getenv func(string) string, stdin io.Reader, stderr io.W
 		return exUsage
 	}
 	class, user := flags.Arg(0), flags.Arg(1)
+	if class == "stored" {
+		return runStored(getenv("HOME"), user, flags.Arg(2), stderr)
+	}
 	if class != "spam" && class != "ham" {
-		fmt.Fprintln(stderr, "usage: mailplan-learn [-url URL] [-password-file FILE] spam|ham [USER]")
+		fmt.Fprintln(stderr, "usage: mailplan-learn [-url URL] [-password-file FILE] spam|ham [USER], or: mailplan-learn stored ID SINCE")
 		return exUsage
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), *timeout)

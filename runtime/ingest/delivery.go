@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mailplan/mailplan/runtime/ledger"
 	"github.com/mailplan/mailplan/runtime/lmtp"
@@ -15,8 +17,13 @@ import (
 )
 
 // DeliveryHeader carries the delivery id, by which a mail store drops a second copy: sieve's duplicate
-// test (RFC 7352) on it closes the time between the store's 250 and our record of it.
-const DeliveryHeader = "X-Mailplan-Delivery"
+// test (RFC 7352) on it closes the time between the store's 250 and our record of it. DoubtHeader stands
+// beside it when an earlier try may have been stored, and says since when, in Unix time. The store then
+// looks into the mailbox: a store that was killed has no mark of what it stored last.
+const (
+	DeliveryHeader = "X-Mailplan-Delivery"
+	DoubtHeader    = "X-Mailplan-Doubt"
+)
 
 const maxHops = 100 // RFC 5321 section 6.3
 
@@ -26,7 +33,7 @@ type target struct {
 	via     string // the recipient that leads here
 	outcome outcome
 	done    bool
-	doubt   *[16]byte // delivery id of an earlier try whose end is not known
+	doubt   *ledger.Record // of an earlier try whose end is not known
 }
 
 // delivery is one request's message.
@@ -232,7 +239,7 @@ func (d *delivery) recall() error {
 		case ledger.Delivered:
 			d.settle(i, duplicate())
 		case ledger.InDoubt:
-			d.targets[i].doubt = &r.ID
+			d.targets[i].doubt = r
 		}
 	}
 	return nil
@@ -282,6 +289,7 @@ type group struct {
 	id      [16]byte
 	at      []int
 	outside bool
+	doubt   time.Time // since when an earlier try may have been stored; zero: there was none
 }
 
 // groups divides the open targets: mailboxes by delivery id, outside targets one by one.
@@ -292,13 +300,15 @@ func (d *delivery) groups() (all []group) {
 		if d.server.ledger == nil {
 			rand.Read(g.id[:])
 		}
+		g.doubt = d.doubtOf(t)
 		if t.doubt != nil {
-			g.id = *t.doubt
+			g.id = t.doubt.ID
 		}
 		joined := false
 		for n := range all {
 			if !t.Outside && !all[n].outside && (all[n].id == g.id || d.server.ledger == nil) {
 				all[n].at, joined = append(all[n].at, i), true
+				all[n].doubt = earlier(all[n].doubt, g.doubt)
 				break
 			}
 		}
@@ -309,6 +319,31 @@ func (d *delivery) groups() (all []group) {
 	return all
 }
 
+// doubtSlack is how long before a try is written down its message may have got its place in the store.
+const doubtSlack = 10 * time.Minute
+
+// doubtOf is since when an earlier try of a target may have been stored. That of a small message leaves
+// no record before it goes out, so after a crash each of them may be one.
+func (d *delivery) doubtOf(t target) (since time.Time) {
+	if t.doubt != nil {
+		since = t.doubt.Time.Add(-doubtSlack)
+	}
+	if l := d.server.ledger; l != nil && d.small {
+		if lost, ok := l.Doubt(); ok {
+			since = earlier(since, lost)
+		}
+	}
+	return since
+}
+
+// earlier is the earlier of two times of which the zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func (d *delivery) deliverGroup(ctx context.Context, m *mail, edit message.Edit, g group) error {
 	switch {
 	case g.outside:
@@ -316,14 +351,14 @@ func (d *delivery) deliverGroup(ctx context.Context, m *mail, edit message.Edit,
 	case d.server.maildir != nil:
 		return d.storeGroup(m, edit, g)
 	}
-	header := d.head(m, edit, g.id)
+	header := d.head(m, edit, g)
 	size := m.size - int64(m.length) + int64(len(header))
 	return d.transact(ctx, g, size, func(t *lmtp.Transaction) error {
-		_, err := t.Write(header)
+		err := t.Hold(header)
 		if err == nil {
-			_, err = t.Write(m.first[m.length:])
+			err = t.Hold(m.first[m.length:])
 		}
-		if err == nil {
+		if err == nil && m.file != nil {
 			_, err = t.ReadFrom(m.tail())
 		}
 		return err
@@ -331,9 +366,13 @@ func (d *delivery) deliverGroup(ctx context.Context, m *mail, edit message.Edit,
 }
 
 // head is the header section as it is delivered.
-func (d *delivery) head(m *mail, edit message.Edit, id [16]byte) []byte {
+func (d *delivery) head(m *mail, edit message.Edit, g group) []byte {
 	edit.Strip = fromOutside
-	edit.Inserts = append([]message.Insert{{Name: DeliveryHeader, Value: hex.EncodeToString(id[:])}}, edit.Inserts...)
+	ours := []message.Insert{{Name: DeliveryHeader, Value: hex.EncodeToString(g.id[:])}}
+	if !g.doubt.IsZero() {
+		ours = append(ours, message.Insert{Name: DoubtHeader, Value: strconv.FormatInt(g.doubt.Unix(), 10)})
+	}
+	edit.Inserts = append(ours, edit.Inserts...)
 	return edit.Apply(m.header)
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/mailplan/mailplan/runtime/ledger"
@@ -85,7 +86,7 @@ func fromSource(err error) bool {
 func (d *delivery) stream(ctx context.Context, m *mail, src io.Reader) error {
 	g := group{at: d.open()}
 	rand.Read(g.id[:])
-	header := d.head(m, message.Edit{}, g.id)
+	header := d.head(m, message.Edit{}, g)
 	size := int64(-1)
 	if d.size >= 0 {
 		size = d.size - int64(m.length) + int64(len(header))
@@ -118,12 +119,21 @@ func (d *delivery) begin(g group) error {
 	}
 	records := make([]ledger.Record, 0, len(g.at))
 	for _, i := range g.at {
-		records = append(records, ledger.Record{Key: d.key, Mailbox: d.targets[i].Mailbox, ID: g.id, State: ledger.InDoubt})
+		records = append(records, d.inDoubt(g, i))
 	}
 	if err := d.server.ledger.Begin(records); err != nil {
 		return fmt.Errorf("%w: %w", errLedger, err)
 	}
 	return nil
+}
+
+// inDoubt is the record of a delivery that may happen, or may have happened since its first try.
+func (d *delivery) inDoubt(g group, i int) ledger.Record {
+	r := ledger.Record{Key: d.key, Mailbox: d.targets[i].Mailbox, ID: g.id, State: ledger.InDoubt}
+	if doubt := d.targets[i].doubt; doubt != nil {
+		r.Time = doubt.Time
+	}
+	return r
 }
 
 // conclude settles the group's targets by the mail store's results, or by err when it had no say, and
@@ -156,13 +166,12 @@ func (d *delivery) conclude(g group, results []lmtp.Result, err error) {
 }
 
 func (d *delivery) record(g group, i int, o outcome, inDoubt bool) ledger.Record {
-	r := ledger.Record{Key: d.key, Mailbox: d.targets[i].Mailbox, ID: g.id,
-		Reply: fmt.Sprintf("%d %s %s", o.Code, o.Enhanced, o.Message)}
+	r := d.inDoubt(g, i)
+	r.Reply = strconv.Itoa(o.Code) + " " + o.Enhanced + " " + o.Message
 	switch {
 	case o.Status == statusDelivered:
 		r.State = ledger.Delivered
 	case inDoubt || d.targets[i].doubt != nil: // an earlier try may still have succeeded
-		r.State = ledger.InDoubt
 	case o.Status == statusRefused:
 		r.State = ledger.Refused
 	default:
@@ -191,7 +200,7 @@ func (d *delivery) storeGroup(m *mail, edit message.Edit, g group) error {
 	if err := d.begin(g); err != nil {
 		return err
 	}
-	header := d.head(m, edit, g.id)
+	header := d.head(m, edit, g)
 	records := make([]ledger.Record, 0, len(g.at))
 	for _, i := range g.at {
 		t := d.targets[i]
@@ -225,7 +234,7 @@ func (d *delivery) sendOutside(ctx context.Context, m *mail, edit message.Edit, 
 		return err
 	}
 	edit.Inserts = append(edit.Inserts, message.Insert{Name: "Delivered-To", Value: t.via})
-	header := d.head(m, edit, g.id)
+	header := d.head(m, edit, g)
 	r := d.server.outside.Send(ctx, from, t.Address,
 		io.MultiReader(bytes.NewReader(header), bytes.NewReader(m.first[m.length:]), m.tail()))
 	d.conclude(g, []lmtp.Result{r}, nil)

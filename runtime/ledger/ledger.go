@@ -57,7 +57,7 @@ type Record struct {
 	Mailbox string    // address the mail store or smarthost was given
 	ID      [16]byte  // delivery id of the last try
 	State   State     // how far it came
-	Time    time.Time // of the last change, to the second
+	Time    time.Time // of the last change, to the second; of a delivery in doubt: since when it is
 	Reply   string    // the mail store's last word, at most 200 bytes
 }
 
@@ -68,16 +68,19 @@ type Ledger struct {
 	now    func() time.Time
 	secret []byte
 
+	doubtSince, doubtUntil time.Time
+
 	mu      sync.Mutex
 	wake    *sync.Cond
 	queue   []write           // not yet being committed
 	pending map[string]Record // written or being written, not yet committed
-	urgent  bool              // somebody waits for the queue
+	urgent  bool              // the queue is to be committed at once
 	oldest  time.Time         // when the first of queue came
 	closed  bool
 	done    chan struct{}
-	claims  map[string]chan struct{}
 	failed  error // the first failed commit; nothing is accepted any more
+
+	claims claims
 }
 
 type write struct {
@@ -93,6 +96,7 @@ type waiter struct {
 
 const (
 	lazyDelay = 250 * time.Millisecond // the longest that an outcome waits for company
+	company   = 512                    // outcomes that need no more of it: writing them takes a few milliseconds
 	maxReply  = 200
 )
 
@@ -109,13 +113,9 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w (is another mailpland running?)", path, err)
 	}
-	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{},
-		claims: map[string]chan struct{}{}, done: make(chan struct{})}
+	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{}, done: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
-	if l.secret, err = readSecret(db); err == nil {
-		err = l.Prune()
-	}
-	if err != nil {
+	if err := errors.Join(l.begin(), l.Prune()); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -137,52 +137,18 @@ func (l *Ledger) Close() error {
 	l.wake.Broadcast()
 	l.mu.Unlock()
 	<-l.done
-	if err := l.db.Close(); err != nil {
+	err := l.failed
+	if err == nil {
+		err = l.end()
+	}
+	if err = errors.Join(err, l.db.Close()); err != nil {
 		return fmt.Errorf("close ledger: %w", err)
-	}
-	return l.failed
-}
-
-// Claim waits until nobody else works on a message with this head for any of the mailboxes, and keeps
-// others out until release is called.
-func (l *Ledger) Claim(head [16]byte, mailboxes []string) (release func()) {
-	k := Key{Head: head}
-	mine := make(chan struct{})
-	l.mu.Lock()
-	for {
-		busy := l.claimed(k, mailboxes)
-		if busy == nil {
-			break
-		}
-		l.mu.Unlock()
-		<-busy
-		l.mu.Lock()
-	}
-	for _, m := range mailboxes {
-		l.claims[recordKey(k, m)] = mine
-	}
-	l.mu.Unlock()
-	return func() {
-		l.mu.Lock()
-		for _, m := range mailboxes {
-			delete(l.claims, recordKey(k, m))
-		}
-		l.mu.Unlock()
-		close(mine)
-	}
-}
-
-func (l *Ledger) claimed(k Key, mailboxes []string) chan struct{} {
-	for _, m := range mailboxes {
-		if c, ok := l.claims[recordKey(k, m)]; ok {
-			return c
-		}
 	}
 	return nil
 }
 
 // Begin writes down that the records' deliveries may happen from now on. It returns when that is on
-// disk; after an error nothing may be delivered.
+// disk; after an error nothing may be delivered. A record that is in doubt already keeps its time.
 func (l *Ledger) Begin(records []Record) error {
 	if len(records) == 0 {
 		return nil
@@ -209,7 +175,9 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 		return l.failed
 	}
 	for _, r := range records {
-		r.Time = now
+		if r.State != InDoubt || r.Time.IsZero() {
+			r.Time = now
+		}
 		r.Reply = r.Reply[:min(len(r.Reply), maxReply)]
 		k := recordKey(r.Key, r.Mailbox)
 		l.pending[k] = r
@@ -218,8 +186,9 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 		}
 		l.queue = append(l.queue, write{key: k, rec: r, waiter: w})
 	}
-	if w != nil || len(l.queue) == len(records) { // somebody waits, or the commit loop sleeps
-		l.urgent = l.urgent || w != nil
+	full := len(l.queue) >= company
+	if w != nil || full || len(l.queue) == len(records) { // somebody waits, it is time, or the commit loop sleeps
+		l.urgent = l.urgent || w != nil || full
 		l.wake.Signal()
 	}
 	return nil

@@ -83,6 +83,62 @@ func TestOutcomesAreKnownAtOnceAndAfterRestart(t *testing.T) {
 	}
 }
 
+// TestDoubtAfterACrash copies the file while the ledger is open, which is what a crash leaves of it.
+func TestDoubtAfterACrash(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "l.db")
+	l := open(t, path)
+	if _, ok := l.Doubt(); ok {
+		t.Error("a new ledger is in doubt")
+	}
+	if err := l.Begin([]Record{record(1, "a@x", Delivered)}); err != nil {
+		t.Fatal(err)
+	}
+	var crashed bytes.Buffer
+	if err := l.Snapshot(&crashed); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, path)
+	if _, ok := l.Doubt(); ok {
+		t.Error("in doubt after a clean end")
+	}
+	if err := os.WriteFile(path+"2", crashed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a clean end does not take the doubt away before its time
+		l = open(t, path+"2")
+		since, ok := l.Doubt()
+		if age := time.Since(since); !ok || age < underWay || age > underWay+time.Minute {
+			t.Errorf("after a crash: %v, since %v ago", ok, age)
+		}
+		l.now = func() time.Time { return time.Now().Add(doubtLasts + time.Second) }
+		if _, ok := l.Doubt(); ok {
+			t.Error("the doubt does not end")
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDoubtKeepsItsTime begins a delivery a second time.
+func TestDoubtKeepsItsTime(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "l.db"))
+	first := time.Unix(1_700_000_000, 0).UTC()
+	r := record(1, "a@x", InDoubt)
+	r.Time = first
+	if err := l.Begin([]Record{r}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := l.Lookup(key(1), []string{"a@x"})
+	if err != nil || !got[0].Time.Equal(first) {
+		t.Errorf("%v %v, want %v", got, err, first)
+	}
+}
+
 // TestOutcomesAreWrittenSoon looks into the file, not into the memory.
 func TestOutcomesAreWrittenSoon(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "l.db"))

@@ -14,11 +14,11 @@ import (
 // The file has one bucket per UTC day, named 2026-11-21, so that forgetting is the removal of whole
 // buckets. A key is head, content and the first half of the SHA-256 of the mailbox; a value is state,
 // time, id, the mailbox's length, mailbox and reply. A record lives in the bucket of its last change.
-// The bucket "secret" holds the secret of the content keys.
+// The bucket "own" holds what is about no message: the secret of the content keys, and how the last run ended.
 const (
-	dayLayout    = "2006-01-02"
-	fixedPart    = 1 + 8 + 16 + 2
-	secretBucket = "secret"
+	dayLayout = "2006-01-02"
+	fixedPart = 1 + 8 + 16 + 2
+	ownBucket = "own"
 )
 
 var errRecord = errors.New("damaged record")
@@ -53,29 +53,16 @@ func decode(k, v []byte) (r Record, err error) {
 	return r, nil
 }
 
-func readSecret(db *bbolt.DB) (secret []byte, err error) {
-	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists([]byte(secretBucket))
-		if err != nil {
-			return err
-		}
-		if secret = bytes.Clone(b.Get([]byte(secretBucket))); secret != nil {
-			return nil
-		}
-		secret = make([]byte, 32)
-		rand.Read(secret)
-		return b.Put([]byte(secretBucket), secret)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger's secret: %w", err)
-	}
-	return secret, nil
+func newSecret() []byte {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	return secret
 }
 
 // days calls each with every day's bucket, oldest first.
 func days(tx *bbolt.Tx, each func(day []byte, b *bbolt.Bucket) error) error {
 	return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-		if string(name) == secretBucket {
+		if string(name) == ownBucket {
 			return nil
 		}
 		return each(name, b)
@@ -87,7 +74,7 @@ func readRecord(tx *bbolt.Tx, key string) (Record, bool) {
 	c := tx.Cursor()
 	for day, _ := c.Last(); day != nil; day, _ = c.Prev() {
 		b := tx.Bucket(day)
-		if b == nil || string(day) == secretBucket {
+		if b == nil || string(day) == ownBucket {
 			continue
 		}
 		if v := b.Get([]byte(key)); v != nil {
@@ -204,7 +191,7 @@ func (l *Ledger) Prune() error {
 	err := l.db.Update(func(tx *bbolt.Tx) error {
 		var old [][]byte
 		c := tx.Cursor()
-		for day, _ := c.First(); day != nil && string(day) < limit && string(day) != secretBucket; day, _ = c.Next() {
+		for day, _ := c.First(); day != nil && string(day) < limit && string(day) != ownBucket; day, _ = c.Next() {
 			old = append(old, bytes.Clone(day))
 		}
 		for _, day := range old {

@@ -2,6 +2,7 @@ package lmtp
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -57,7 +58,7 @@ func ReadReply(br *bufio.Reader) (Reply, error) {
 }
 
 func splitLine(line []byte) (code int, rest string, more bool, err error) {
-	text := strings.TrimRight(string(line), "\r\n")
+	text := string(bytes.TrimRight(line, "\r\n"))
 	if len(text) < 3 {
 		return 0, "", false, fmt.Errorf("%w: %q", errReply, text)
 	}
@@ -84,22 +85,22 @@ func (r *Reply) addLine(code int, rest string) {
 	if word, text, _ := strings.Cut(rest, " "); isEnhanced(word, code) {
 		r.Enhanced, rest = word, text
 	}
-	text := strings.TrimSpace(r.Text + " " + printable(rest))
+	text := strings.TrimSpace(printable(rest))
+	if r.Text != "" {
+		text = strings.TrimSpace(r.Text + " " + text)
+	}
 	r.Text = text[:min(len(text), maxReplyText)]
 }
 
 // isEnhanced tells d.d.d with the class of the reply code.
 func isEnhanced(word string, code int) bool {
-	parts := strings.Split(word, ".")
-	if len(parts) != 3 || len(word) > 9 || parts[0] != string(rune('0'+code/100)) {
-		return false
-	}
-	for _, p := range parts {
-		if p == "" || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
-			return false
-		}
-	}
-	return true
+	class, rest, _ := strings.Cut(word, ".")
+	subject, detail, _ := strings.Cut(rest, ".")
+	return len(class) == 1 && int(class[0]-'0') == code/100 && isShortNumber(subject) && isShortNumber(detail)
+}
+
+func isShortNumber(s string) bool {
+	return s != "" && len(s) <= 3 && strings.Trim(s, "0123456789") == ""
 }
 
 func printable(s string) string {

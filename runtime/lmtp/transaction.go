@@ -30,13 +30,15 @@ type Result struct {
 const (
 	blockSize = 64 << 10
 	reserve   = 32 // room for a BDAT command before each block
-	endOfBody = "BDAT 0 LAST\r\n"
 )
 
-// block holds bytes to be sent, with room for a command before and after them.
-type block [reserve + blockSize + len(endOfBody)]byte
+// block holds bytes to be sent, with room for a command before them.
+type block [reserve + blockSize]byte
 
-var blocks = sync.Pool{New: func() any { return new(block) }}
+var (
+	blocks    = sync.Pool{New: func() any { return new(block) }}
+	endOfBody = []byte("BDAT 0 LAST\r\n")
+)
 
 // ErrSize says that the message was not as long as its envelope said.
 var ErrSize = errors.New("message is not as long as announced")
@@ -56,10 +58,11 @@ type Transaction struct {
 	asked   bool   // the envelope's replies have been read
 
 	block  *block
-	fill   int   // bytes waiting in block after the reserve
-	size   int64 // bytes written so far
-	chunks int   // BDAT commands whose reply is outstanding
-	begun  bool  // BDAT or DATA has gone out
+	fill   int      // bytes waiting in block after the reserve
+	held   [][]byte // the caller's memory, to be sent behind them
+	size   int64    // bytes written so far
+	chunks int      // BDAT commands whose reply is outstanding
+	begun  bool     // BDAT or DATA has gone out
 	stuff  stuffer
 }
 
@@ -75,17 +78,17 @@ func (p *Pool) Begin(ctx context.Context, env Envelope) (*Transaction, error) {
 }
 
 func (t *Transaction) envelope() []byte {
-	b := fmt.Appendf(make([]byte, 0, 512), "MAIL FROM:<%s>", t.env.From)
+	b := append(append(append(make([]byte, 0, 256), "MAIL FROM:<"...), t.env.From...), '>')
 	if t.c.eightBit {
 		b = append(b, " BODY=8BITMIME"...)
 	}
 	if t.c.size && t.env.Size >= 0 {
-		b = fmt.Appendf(b, " SIZE=%d", t.env.Size)
+		b = strconv.AppendInt(append(b, " SIZE="...), t.env.Size, 10)
 	}
 	b = append(b, "\r\n"...)
 	if t.c.pipelining {
 		for _, to := range t.env.To {
-			b = fmt.Appendf(b, "RCPT TO:<%s>\r\n", to)
+			b = append(append(append(b, "RCPT TO:<"...), to...), ">\r\n"...)
 		}
 	}
 	return b
@@ -177,6 +180,17 @@ func (t *Transaction) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// Hold adds b to the message like Write, but may send it from where it is: b must not change before
+// Commit or Abort has returned.
+func (t *Transaction) Hold(b []byte) error {
+	if !t.c.chunking || t.env.Size < 0 {
+		_, err := t.Write(b)
+		return err
+	}
+	t.held, t.size = append(t.held, b), t.size+int64(len(b))
+	return nil
+}
+
 // ReadFrom adds everything that r yields to the message, reading straight into the outgoing blocks.
 func (t *Transaction) ReadFrom(r io.Reader) (total int64, err error) {
 	if !t.c.chunking {
@@ -197,12 +211,12 @@ func (t *Transaction) ReadFrom(r io.Reader) (total int64, err error) {
 	}
 }
 
-// makeRoom sends a full block.
+// makeRoom sends a full block, and what is held, which comes before all that follows.
 func (t *Transaction) makeRoom() error {
 	if t.block == nil {
 		t.block = blocks.Get().(*block)
 	}
-	if t.fill < blockSize {
+	if t.fill < blockSize && len(t.held) == 0 {
 		return nil
 	}
 	if !t.asked && !t.c.pipelining {
@@ -228,23 +242,12 @@ func (t *Transaction) flush(last bool) error {
 	case t.env.Size > 0 && !t.begun:
 		start = t.command(t.env.Size)
 	}
+	parts := append(append(make(net.Buffers, 0, 4+len(t.held)), t.head, t.block[start:end]), t.held...)
 	if last {
-		end += copy(t.block[end:], endOfBody)
+		parts = append(parts, endOfBody)
 	}
-	t.begun = true
-	t.fill = 0
-	return t.write(t.block[start:end])
-}
-
-// write sends b, after the envelope if that has not gone out.
-func (t *Transaction) write(b []byte) error {
-	if t.head == nil {
-		_, err := t.c.Write(b)
-		return err
-	}
-	both := net.Buffers{t.head, b}
-	t.head = nil
-	_, err := both.WriteTo(t.c.Conn)
+	t.begun, t.fill, t.held, t.head = true, 0, t.held[:0], nil
+	_, err := parts.WriteTo(t.c.Conn)
 	return err
 }
 

@@ -2,7 +2,7 @@ package message
 
 import (
 	"bytes"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -27,10 +27,10 @@ type Edit struct {
 
 // Apply returns the changed header section, its empty line included. Fields that stay keep their bytes.
 func (e Edit) Apply(h Header) []byte {
-	inserts := append([]Insert(nil), e.Inserts...)
-	sort.SliceStable(inserts, func(i, j int) bool { return inserts[i].Order < inserts[j].Order })
+	inserts := slices.Clone(e.Inserts)
+	slices.SortStableFunc(inserts, func(a, b Insert) int { return a.Order - b.Order })
 	gone := e.removed(h)
-	out := make([]byte, 0, 1024)
+	out := make([]byte, 0, e.room(h))
 	for _, f := range inserts {
 		if f.Order >= 0 {
 			out = f.append(out)
@@ -49,7 +49,22 @@ func (e Edit) Apply(h Header) []byte {
 	return append(out, h.End...)
 }
 
+// room is how long the changed section can be, but for lines that have to be folded.
+func (e Edit) room(h Header) int {
+	n := len(h.End) + 2
+	for _, f := range h.Fields {
+		n += len(f.Raw)
+	}
+	for _, f := range e.Inserts {
+		n += len(f.Name) + len(f.Value) + 4
+	}
+	return n
+}
+
 func (e Edit) removed(h Header) map[int]bool {
+	if len(e.Remove) == 0 {
+		return nil
+	}
 	gone := map[int]bool{}
 	for _, r := range e.Remove {
 		var at []int
@@ -83,8 +98,9 @@ func endLine(b []byte) []byte {
 // becomes a folded one.
 func (f Insert) append(out []byte) []byte {
 	out = append(append(out, f.Name...), ": "...)
-	for i, line := range strings.Split(strings.ReplaceAll(f.Value, "\r", ""), "\n") {
-		if i > 0 {
+	first := true
+	for line := range strings.SplitSeq(strings.ReplaceAll(f.Value, "\r", ""), "\n") {
+		if !first {
 			if strings.TrimSpace(line) == "" {
 				continue
 			}
@@ -93,7 +109,7 @@ func (f Insert) append(out []byte) []byte {
 				out = append(out, '\t')
 			}
 		}
-		out = append(out, line...)
+		out, first = append(out, line...), false
 	}
 	return append(out, "\r\n"...)
 }

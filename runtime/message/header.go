@@ -58,7 +58,7 @@ func Length(b []byte) int {
 // Parse splits a header section, which is b as long as [Length] says, or a whole message without a body.
 // Its result points into b.
 func Parse(b []byte) Header {
-	h := Header{Fields: make([]Field, 0, 32)}
+	h := Header{Fields: make([]Field, 0, bytes.Count(b, []byte("\n")))}
 	for len(b) > 0 {
 		if b[0] == '\n' || b[0] == '\r' && len(b) > 1 && b[1] == '\n' {
 			h.End = b

@@ -1,5 +1,5 @@
 // Package mailstore runs a real Dovecot for tests: LMTP and IMAP on loopback, Maildir, any user with
-// any password, and the sieve script that delivery relies on. Everything lies in the test's temporary
+// any password, and the emitted sieve script that delivery relies on, with its helper. Everything lies in the test's temporary
 // folder, and it can be killed and started again there.
 package mailstore
 
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,13 +32,6 @@ type Dovecot struct {
 	program string
 	cmd     *exec.Cmd
 }
-
-// Sieve is the script that runs before those of the users: it drops a second copy of a delivery and
-// sorts spam.
-const Sieve = `require ["duplicate", "fileinto", "mailbox"];
-if duplicate :header "X-Mailplan-Delivery" :seconds 1209600 { discard; stop; }
-if header :is "X-Spam" "Yes" { fileinto :create "Junk"; stop; }
-`
 
 var conf = template.Must(template.New("").Parse(`
 base_dir = {{.Dir}}/run
@@ -72,6 +66,7 @@ userdb {
   args = uid={{.UID}} gid={{.GID}} home={{.Dir}}/mail/%d/%n allow_all_users=yes
 }
 service lmtp {
+  vsz_limit = 1G
   inet_listener lmtp {
     address = 127.0.0.1
     port = {{.LMTPPort}}
@@ -93,6 +88,10 @@ protocol lmtp {
 }
 plugin {
   sieve_before = {{.Dir}}/before.sieve
+  sieve_plugins = sieve_extprograms
+  sieve_global_extensions = +vnd.dovecot.execute
+  sieve_execute_bin_dir = {{.Dir}}/bin
+  sieve_duplicate_max_period = 7d
 }
 {{.Extra}}
 `))
@@ -136,7 +135,12 @@ func (d *Dovecot) write(t testing.TB, extra string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, content := range map[string][]byte{"dovecot.conf": b.Bytes(), "before.sieve": []byte(Sieve)} {
+	script, err := os.ReadFile(filepath.Join(source(), "compiler/emit/dovecot/files/sieve/before.sieve"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	buildHelper(t, filepath.Join(d.Dir, "bin"))
+	for file, content := range map[string][]byte{"dovecot.conf": b.Bytes(), "before.sieve": script} {
 		if err := os.WriteFile(filepath.Join(d.Dir, file), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -147,6 +151,23 @@ func (d *Dovecot) write(t testing.TB, extra string) {
 			t.Fatalf("sievec: %v\n%s", err, out)
 		}
 	}
+}
+
+// source is the root of this repository.
+func source() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "../..")
+}
+
+// buildHelper puts the program that the script runs into a folder.
+func buildHelper(t testing.TB, dir string) {
+	t.Helper()
+	cmd := exec.Command("go", "build", "-o", dir+"/", "./cmd/mailplan-learn")
+	cmd.Dir, cmd.Env = source(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the scripts' helper: %v\n%s", err, out)
+	}
+	os.Chmod(dir, 0o755)
 }
 
 // name asks who we are; the os/user package would need cgo for some systems' users.

@@ -56,8 +56,12 @@ cat /tmp/log
 exit 1
 `
 
-// learn stands for mailplan-learn and notes what it was asked.
+// learn stands for mailplan-learn, notes what it was asked and finds one delivery in the mailbox.
 const learn = `#!/bin/sh
+if [ "$1" = stored ]; then
+	test "$2 $3" = "k2 1700000000" -a -d "$HOME/Maildir"
+	exit
+fi
 cat >/dev/null
 echo "$@" >>/tmp/learned
 `
@@ -118,6 +122,8 @@ func inside(t *testing.T) {
 	for range 2 {
 		deliver(t, "alice@example.com", "X-Mailplan-Delivery: k1\r\n")
 	}
+	deliver(t, "alice@example.com", "X-Mailplan-Delivery: k2\r\nX-Mailplan-Doubt: 1700000000\r\n")
+	deliver(t, "alice@example.com", "X-Mailplan-Delivery: k3\r\nX-Mailplan-Doubt: 1700000000\r\n")
 	big := "X-Big: 1\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 20_000)
 	if got := deliver(t, "full@example.com", big+"\r\n"); got != 250 && got != 552 {
 		t.Errorf("over-size delivery: reply %d", got)
@@ -229,8 +235,8 @@ func junk(t *testing.T) {
 		}
 		return data.NumMessages
 	}
-	if n := count("INBOX"); n != 4 {
-		t.Errorf("INBOX holds %d messages, want 3 plain ones and one of the two alike", n)
+	if n := count("INBOX"); n != 5 {
+		t.Errorf("INBOX holds %d messages, want 3 plain ones, one of the two alike, and that which was not there", n)
 	}
 	if n := count("Junk"); n != 1 {
 		t.Errorf("Junk holds %d messages, want 1", n)
