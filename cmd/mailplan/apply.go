@@ -107,7 +107,7 @@ func (c *cli) carryOut(ctx context.Context, site *compiler.Site, to opened, p pl
 	if err := p.Text(c.out, c.style(c.out)); err != nil {
 		return err
 	}
-	if err := c.guard(p, o); err != nil {
+	if err := c.guard(ctx, to, p, o); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -122,8 +122,8 @@ func (c *cli) carryOut(ctx context.Context, site *compiler.Site, to opened, p pl
 }
 
 // guard refuses what needs to be named, or typed, and was not.
-func (c *cli) guard(p plan.Plan, o applying) error {
-	refused := false
+func (c *cli) guard(ctx context.Context, to opened, p plan.Plan, o applying) error {
+	refused := !c.backedUp(ctx, to, p, o)
 	for _, r := range p.Refusals {
 		if !slices.Contains(o.allow, r.Guard) {
 			c.say("refused: %s", r)
@@ -143,6 +143,20 @@ func (c *cli) guard(p plan.Plan, o applying) error {
 		return quit{exitRefused}
 	}
 	return nil
+}
+
+// backedUp says whether a backup is known to work, where the plan puts data at risk that only a backup brings back.
+func (c *cli) backedUp(ctx context.Context, to opened, p plan.Plan, o applying) bool {
+	risks := p.Risks()
+	if risks == nil || slices.Contains(o.allow, plan.GuardBackup) {
+		return true
+	}
+	err := to.Backup(ctx)
+	if err != nil {
+		c.say("refused: %s, and no backup is known to work: %v; run mailpland drill on the host, or go on with --allow %s",
+			strings.Join(risks, ", "), err, plan.GuardBackup)
+	}
+	return err == nil
 }
 
 // confirmed asks on a terminal; elsewhere --confirm must be given.

@@ -8,6 +8,7 @@ import (
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/declared"
+	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/revision"
@@ -38,23 +39,23 @@ func (c *cli) planRevisions(ctx context.Context, args []string, t target) (plan.
 	if err != nil {
 		return p, err
 	}
-	if err := notes(p.Changes, after.tree); err != nil {
+	if err := notes(p.Changes, after); err != nil {
 		return p, err
 	}
-	p.Headline = plan.NewHeadline(before.site.Model.Accounts(), after.site.Model.Accounts())
+	p.Headline = plan.NewHeadline(before.site.Model.Accounts(), after.site.Model.Accounts(), p.Changes...)
 	p.LocateBoth(func(path string) string { return line(before.site, path) }, func(path string) string { return line(after.site, path) })
 	return p, nil
 }
 
 // notes says what changes come to for the services, as an apply would.
-func notes(changes []plan.Change, tree model.Tree) error {
-	services := &containers.Plane{Tree: tree}
+func notes(changes []plan.Change, to side) error {
+	services := &containers.Plane{Host: &host.Host{Root: to.site.Model.Host.Root}, Tree: to.tree}
 	if err := services.Read(); err != nil {
 		return err
 	}
 	for i, c := range changes {
 		if c.Plane == plan.Containers {
-			changes[i].Note = services.Note(c)
+			services.Note(&changes[i])
 		}
 	}
 	return nil

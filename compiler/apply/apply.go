@@ -22,9 +22,10 @@ type Plane interface {
 	Apply(ctx context.Context, changes []plan.Change) error
 }
 
-// Noter is a Plane that says in a few words what a change comes to, such as a reload.
+// Noter is a Plane that says what a change comes to: in a few words, such as a reload, the service that it stops, and the
+// data that it puts at risk.
 type Noter interface {
-	Note(c plan.Change) string
+	Note(c *plan.Change)
 }
 
 // Request is what a plan is made of beside the planes.
@@ -57,7 +58,7 @@ func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
 	if err := note(p.Changes, planes); err != nil {
 		return p, err
 	}
-	p.Headline = plan.NewHeadline(r.Before, r.After)
+	p.Headline = plan.NewHeadline(r.Before, r.After, p.Changes...)
 	p.Refusals = p.Headline.Guard(r.Before, r.After)
 	return p, p.Check(r.Before, r.After, live, desired)
 }
@@ -101,7 +102,7 @@ func note(changes []plan.Change, planes []Plane) error {
 	}
 	for i, c := range changes {
 		if n, ok := owner[c.Ref()].(Noter); ok {
-			changes[i].Note = n.Note(c)
+			n.Note(&changes[i])
 		}
 	}
 	return nil

@@ -20,6 +20,8 @@ type Target struct {
 	Planes  []apply.Plane
 	Journal *apply.Journal
 	Left    []string // planes that are not here, and why
+	// Backup says, as an error, why a backup of the live data is not known to work; nil is good.
+	Backup func(ctx context.Context) error
 }
 
 // Plan compares it with the site.

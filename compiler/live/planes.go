@@ -38,7 +38,7 @@ func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, 
 		}
 	}
 	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories(), Programs: programs},
-		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine}, users)
+		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine, Programs: programs}, users)
 	smarthost := &relay.Plane{Site: o.Site}
 	if o.Site.Relay.Provider == "sendgrid" && o.chose(plan.Relay) {
 		key, err := store.Value(o.Site.Relay.Password.Secret)

@@ -32,7 +32,10 @@ type Change struct {
 	Needs        []string        `json:"needs,omitempty"`
 	Effects      []string        `json:"effects,omitempty"`
 	Irreversible string          `json:"irreversible,omitempty"`
-	Note         string          `json:"note,omitempty"` // consequence, such as "reload dovecot"
+	Note         string          `json:"note,omitempty"`   // consequence, such as "reload"
+	Stops        string          `json:"stops,omitempty"`  // service that is away meanwhile
+	Risk         string          `json:"risk,omitempty"`   // data that may be lost by it, so that a backup must be known to work
+	InTurn       bool            `json:"inTurn,omitempty"` // a deletion that goes in its phase, as an update does
 }
 
 // String is one line for people: plane, what is done to what, and from what to what.

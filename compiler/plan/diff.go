@@ -54,7 +54,7 @@ func update(l, d Object) Change {
 
 func remove(l Object) Change {
 	return Change{Plane: l.Plane, Verb: Delete, Kind: l.Kind, ID: l.ID, Old: l.Value, Before: l.Show, Handle: l.Handle, From: l.From,
-		Phase: l.Phase, Needs: l.Needs, Effects: l.Effects, Irreversible: l.Irreversible}
+		Phase: l.Phase, Needs: l.Needs, Effects: l.Effects, Irreversible: l.Irreversible, InTurn: l.InTurn}
 }
 
 // lines counts what a text gained and lost: "+3 -1".

@@ -21,6 +21,7 @@ const (
 	GuardUsers     = "lock-out"
 	GuardDomains   = "lose-domains"
 	GuardPurge     = "purge"
+	GuardBackup    = "untested-backup" // is no budget: apply asks the host whether a restore was tried of late
 )
 
 // share is the part of the users or addresses that a plan may take without being told: one in ten, at least one.

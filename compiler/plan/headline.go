@@ -23,11 +23,23 @@ type Headline struct {
 	Rerouted  []AddressChange `json:"rerouted,omitempty"`
 	LockedOut []string        `json:"lockedOut,omitempty"` // could sign in before and can't after
 	LetIn     []string        `json:"letIn,omitempty"`
+	Restarts  []string        `json:"restarts,omitempty"` // services that are away meanwhile
+	ForGood   int             `json:"forGood,omitempty"`  // changes that can't be undone
 }
 
-// NewHeadline compares who receives and who signs in, before and after.
-func NewHeadline(before, after model.Accounts) Headline {
+// NewHeadline compares who receives and who signs in, before and after, and sums up what the changes stop.
+func NewHeadline(before, after model.Accounts, changes ...Change) Headline {
 	var h Headline
+	for _, c := range changes {
+		if c.Stops != "" {
+			h.Restarts = append(h.Restarts, c.Stops)
+		}
+		if c.Irreversible != "" {
+			h.ForGood++
+		}
+	}
+	slices.Sort(h.Restarts)
+	h.Restarts = slices.Compact(h.Restarts)
 	old, new := before.Destinations(), after.Destinations()
 	for _, address := range slices.Sorted(maps.Keys(new)) {
 		c := AddressChange{Address: address, Before: old[address], After: new[address]}
@@ -68,9 +80,9 @@ func missing(from, in map[string]bool) []string {
 	return out
 }
 
-// Empty says that nobody's mail or sign-in changes.
+// Empty says that nobody notices anything.
 func (h Headline) Empty() bool {
-	return len(h.Gained)+len(h.Lost)+len(h.Rerouted)+len(h.LockedOut)+len(h.LetIn) == 0
+	return len(h.Gained)+len(h.Lost)+len(h.Rerouted)+len(h.LockedOut)+len(h.LetIn)+len(h.Restarts)+h.ForGood == 0
 }
 
 // Summary is the first line.
@@ -90,7 +102,9 @@ func (h Headline) Summary() string {
 	count(len(h.LockedOut), "user locked out", "users locked out")
 	count(len(h.LetIn), "user let in", "users let in")
 	if parts == nil {
-		return "no address changes"
+		parts = []string{"no address changes"}
 	}
+	count(len(h.Restarts), "service restarted", "services restarted")
+	count(h.ForGood, "change for good", "changes for good")
 	return strings.Join(parts, ", ")
 }

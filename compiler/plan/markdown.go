@@ -37,12 +37,11 @@ func (p Plan) Markdown(w io.Writer) error {
 const rows = 200
 
 func (h Headline) table(b *strings.Builder) {
-	if h.Empty() {
-		return
-	}
-	b.WriteString("\n| address | before | after |\n|---|---|---|\n")
 	n := 0
 	row := func(address, before, after string) {
+		if n == 0 {
+			b.WriteString("\n| address | before | after |\n|---|---|---|\n")
+		}
 		if n++; n <= rows {
 			fmt.Fprintf(b, "| %s | %s | %s |\n", cell(address), cell(before), cell(after))
 		}
@@ -65,6 +64,9 @@ func (h Headline) table(b *strings.Builder) {
 	}
 	if n > rows {
 		fmt.Fprintf(b, "\n… and %d more\n", n-rows)
+	}
+	if len(h.Restarts) > 0 {
+		fmt.Fprintf(b, "\nrestarted: %s\n", strings.Join(h.Restarts, ", "))
 	}
 }
 

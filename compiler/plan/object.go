@@ -55,6 +55,9 @@ type Object struct {
 	Foreign bool
 	// Keep says that the object outlives its declaration: no plan deletes it.
 	Keep bool
+	// InTurn says that the object is deleted in its phase, as it is updated, because others read what is left: a file of a
+	// folder.
+	InTurn bool
 	// Sole says that only one object may bear this ID, such as the SPF record of a name (RFC 7208 3.2),
 	// so that a foreign one is a conflict.
 	Sole bool

@@ -62,11 +62,11 @@ func Order(changes []Change) error {
 	return nil
 }
 
-// rank: deletions of routes come before everything, all other deletions after everything, in reverse.
+// rank: deletions of routes come before everything, all others that do not go in their turn after everything, in reverse.
 func (c Change) rank() int {
 	const span = int(Leave) + 1
 	switch {
-	case c.Verb != Delete:
+	case c.Verb != Delete, c.InTurn:
 		return span + int(c.Phase)
 	case c.Phase == Route:
 		return 0

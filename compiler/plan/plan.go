@@ -57,6 +57,17 @@ func (p Plan) Irreversible() int {
 	return n
 }
 
+// Risks are the data that the changes may cost if something goes wrong.
+func (p Plan) Risks() []string {
+	var list []string
+	for _, c := range p.Changes {
+		if c.Risk != "" {
+			list = append(list, c.Risk)
+		}
+	}
+	return list
+}
+
 // Empty says that there is nothing to do.
 func (p Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Conflicts) == 0 }
 

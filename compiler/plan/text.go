@@ -25,6 +25,9 @@ func (p Plan) Text(w io.Writer, s Style) error {
 	for _, r := range p.Refusals {
 		t.line("apply needs --allow %s: %s", r.Guard, r.names())
 	}
+	if risks := p.Risks(); risks != nil {
+		t.line("apply asks for a backup that is known to work, or --allow %s: %s", GuardBackup, strings.Join(risks, ", "))
+	}
 	t.line("plan %s: %s", p.ID(), p.counts())
 	return t.err
 }
@@ -74,6 +77,7 @@ func (t *text) headline(p Plan) {
 	t.addresses("-", t.style.Delete, h.Lost)
 	t.people("locked out", t.style.Delete, h.LockedOut)
 	t.people("let in", t.style.Create, h.LetIn)
+	t.people("restarted", t.style.Update, h.Restarts)
 }
 
 func (t *text) addresses(sign, colour string, list []AddressChange) {

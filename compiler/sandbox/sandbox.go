@@ -1,8 +1,9 @@
 // Package sandbox is a folder in which every outside system has a stand-in, so that a whole site can be tried with no
 // account, no host and no container: host/ is the root of the host's file system, edge/ the state of a Cloudflare
 // account behind the real SDK, relay/ SendGrid's, tailnet/ a tailnet, cloud/ what Terraform made at a stand-in for AWS,
-// secrets.json what the encrypted secrets file would hold. The stand-ins speak the real protocols and keep real state;
-// the planes do not know that they are in a sandbox.
+// secrets.json what the encrypted secrets file would hold; drill-red.txt, if it is there, says why the last restore
+// drill is red. The stand-ins speak the real protocols and keep real state; the planes do not know that they are in a
+// sandbox.
 package sandbox
 
 import (
@@ -77,12 +78,13 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		return nil, err
 	}
 	return &Sandbox{Dir: dir, Target: &converge.Target{
-		Host: h,
-		Left: left,
+		Host:   h,
+		Left:   left,
+		Backup: backup(dir),
 		Planes: append(append(front, offsite...),
 			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories(), Programs: besideUs()},
 			&containers.Plane{Host: h, Tree: tree, Engine: &docker.Engine{File: filepath.Join(dir, "docker.json"),
-				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}},
+				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}, Programs: besideUs()},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
 				Key: []byte(keys.values[model.SecretAccountsDB])},
 			// last, since both end with what waits for the world outside: names found in DNS, a host that has joined

@@ -40,6 +40,13 @@ func (p *Plane) describe(o *plan.Object, u *accounts.User) {
 	}
 }
 
+// Note says that a purge takes a mailbox, which only a backup would bring back.
+func (p *Plane) Note(c *plan.Change) {
+	if c.Irreversible != "" && c.Verb != plan.Create {
+		c.Risk = c.Irreversible
+	}
+}
+
 func show(u *accounts.User) string {
 	quota := "without bound"
 	if u.QuotaMB > 0 {

@@ -52,12 +52,12 @@ func (p *Plane) settle(ctx context.Context, changes []plan.Change) error {
 	return nil
 }
 
-// judge asks each service that has a check of its own, and whose container is not new.
+// judge asks each service that has a check of its own and whose container stays: another image may read other files.
 func (p *Plane) judge(ctx context.Context, changes []plan.Change) error {
 	var refused []error
 	for _, c := range changes {
 		check := manners[c.ID].check
-		if c.Verb != plan.Update || check == nil || len(p.reread(c)) == 0 {
+		if c.Verb != plan.Update || check == nil || len(p.reread(c)) == 0 || decode(c.Old).Spec != decode(c.New).Spec {
 			continue
 		}
 		err := p.Engine.Try(ctx, c.ID, check...)
@@ -65,7 +65,7 @@ func (p *Plane) judge(ctx context.Context, changes []plan.Change) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			refused = append(refused, p.revert(c, err))
+			refused = append(refused, p.revert(fmt.Errorf("%s refuses its new files: %w", c.ID, err), p.reread(c)...))
 		}
 	}
 	return errors.Join(refused...)
@@ -76,20 +76,21 @@ func (p *Plane) reread(c plan.Change) []string {
 	return changed(decode(c.Old).Files, decode(c.New).Files)
 }
 
-// revert puts back what the service read before, as far as it is known.
-func (p *Plane) revert(c plan.Change, why error) error {
-	files := p.reread(c)
-	if err := p.Host.Restore(files...); err != nil {
-		return errors.Join(fmt.Errorf("%s refuses its new files: %w", c.ID, why), err)
+// revert puts back what a service read before, as far as it is known, and says so.
+func (p *Plane) revert(why error, files ...string) error {
+	restored, err := p.Host.Restore(files...)
+	if err != nil || restored == nil {
+		return errors.Join(why, err)
 	}
-	return fmt.Errorf("%s refuses its new files, and has the old ones back (%s): %w", c.ID, strings.Join(files, ", "), why)
+	return fmt.Errorf("put back: %s: %w", strings.Join(restored, ", "), why)
 }
 
-// act does what the notes say. What Docker said of starts is for observe to weigh; a reload that failed is an error.
+// act does what the notes say. What Docker said of starts is for observe to weigh; a build or reload that failed is an
+// error.
 func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error) {
-	var up, again []string
+	var build, up, again []string
 	for _, c := range changes {
-		switch p.Note(c) {
+		switch p.comesTo(c) {
 		case string(reload):
 			if err := manners[c.ID].reload(running{ctx, p.Engine, c.ID}); err != nil {
 				return nil, fmt.Errorf("reload %s: %w", c.ID, err)
@@ -98,10 +99,18 @@ func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error
 			again = append(again, c.ID)
 		case string(nothing):
 		default:
+			if p.project.services[c.ID].recipe != "" {
+				build = append(build, c.ID)
+			}
 			up = append(up, c.ID)
 			if c.Verb == plan.Update && decode(c.Old).Spec == "" { // it may be as compose has it, with old files
 				again = append(again, c.ID)
 			}
+		}
+	}
+	if len(build) > 0 {
+		if err := p.Engine.Build(ctx, build...); err != nil {
+			return nil, fmt.Errorf("build %s: %w", strings.Join(build, ", "), err)
 		}
 	}
 	var errs []error
@@ -114,8 +123,8 @@ func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error
 	return errors.Join(errs...), nil
 }
 
-// observe believes what it sees, not what a command said. A service that a restart left unhealthy gets its old files
-// back and starts once more.
+// observe believes what it sees, not what a command said. A service that is unhealthy after a restart gets its old files
+// back, one that was made anew its old definition, too; then it starts once more.
 func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) (map[string]Container, error) {
 	list, err := p.Engine.Containers(ctx, p.project.name)
 	if err != nil {
@@ -132,15 +141,50 @@ func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) 
 			continue
 		}
 		err := fmt.Errorf("%s is %s, not %s", c.ID, cmp.Or(seen[c.ID].state(), "not there"), want)
-		if p.Note(c) == string(restart) && len(p.reread(c)) > 0 {
-			err = errors.Join(p.revert(c, err), p.Engine.Restart(ctx, c.ID))
-		}
-		wrong = append(wrong, err)
+		wrong = append(wrong, p.bringBack(ctx, c, err))
 	}
 	if wrong == nil {
 		return seen, nil
 	}
 	return seen, errors.Join(append(wrong, said)...)
+}
+
+// bringBack has a service that a change left unhealthy run as it did before, where that is known and safe.
+func (p *Plane) bringBack(ctx context.Context, c plan.Change, why error) error {
+	switch p.comesTo(c) {
+	case string(restart):
+		if len(p.reread(c)) > 0 {
+			return errors.Join(p.revert(why, p.reread(c)...), p.Engine.Restart(ctx, c.ID))
+		}
+	case string(recreate):
+		if decode(c.Old).Spec == "" {
+			return why
+		}
+		if manners[c.ID].data {
+			return fmt.Errorf("%w; it is left so, since the new one may have changed its data", why)
+		}
+		return errors.Join(p.revert(why, append(p.reread(c), composePath)...), p.Engine.Back(ctx, c.ID), p.rename(ctx, c.ID))
+	}
+	return why
+}
+
+// rename writes down the container that has what a service's last one had.
+func (p *Plane) rename(ctx context.Context, service string) error {
+	list, err := p.Engine.Containers(ctx, p.project.name)
+	if err != nil {
+		return err
+	}
+	known, err := p.record()
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if k, ok := known[c.Service]; ok && c.Service == service {
+			k.ID = c.ID
+			known[service] = k
+		}
+	}
+	return p.write(known)
 }
 
 // accept writes down what the services now have, and forgets what they had before.
@@ -167,15 +211,15 @@ func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 		if c.Kind == KindTables {
 			k.Tables = v.Files
 		} else {
-			k.Spec, k.Files = v.Spec, v.Files
+			k.Spec, k.Files = v.Spec, p.withOthers(v.Files, k.Files)
 		}
 		known[c.ID] = k
-		files = append(files, slices.Collect(maps.Keys(v.Files))...)
+		files = append(append(files, p.reread(c)...), slices.Collect(maps.Keys(v.Files))...)
 	}
 	if err := p.write(known); err != nil {
 		return err
 	}
-	return p.Host.Forget(files...)
+	return p.Host.Forget(append(files, composePath)...)
 }
 
 // remove takes away services that are no longer declared. Tables go with their service.

@@ -30,6 +30,8 @@ type Plane struct {
 	Host   *host.Host
 	Tree   model.Tree
 	Engine Engine
+	// Programs are those that the host plane lays down; images are built of them.
+	Programs []host.Program
 
 	project project // of Desired, for the apply
 }
@@ -62,6 +64,7 @@ func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.guard(map[string]string{composePath: ""})
 	var objects []plan.Object
 	for _, name := range slices.Sorted(maps.Keys(p.project.services)) {
 		s := p.project.services[name]
@@ -84,7 +87,13 @@ func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 // Read takes note of the tree's compose file; without one there is no project. Desired begins with it.
 func (p *Plane) Read() (err error) {
 	if compose, ok := p.Tree.Lookup(composePath); ok {
-		p.project, err = parse(compose.Content)
+		p.project, err = parse(compose.Content, p.Host.Root)
+	}
+	for name, s := range p.project.services {
+		if recipe, ok := p.Tree.Lookup(s.recipe); ok {
+			s.made = ingredients(s.made[0], recipe.Content)
+			p.project.services[name] = s
+		}
 	}
 	return err
 }
@@ -155,16 +164,75 @@ func (p *Plane) files() (files, tables map[string]map[string]string, err error) 
 			continue // for mailplan alone
 		}
 		for _, service := range f.Reads {
-			if into[service] == nil {
-				into[service] = map[string]string{}
-			}
-			into[service][f.Path] = unknown
+			digest := unknown
 			if host.Known(objects[i]) {
-				into[service][f.Path] = short(objects[i].Value)
+				digest = short(objects[i].Value)
 			}
+			add(into, service, f.Path, digest)
 		}
 	}
-	return files, tables, nil
+	for name, s := range p.project.services {
+		if recipe, ok := p.Tree.Lookup(s.recipe); ok {
+			add(files, name, s.recipe, short(recipe.Content))
+		}
+	}
+	return files, tables, p.programs(files)
+}
+
+// add notes the digest of a file that a service reads.
+func add(files map[string]map[string]string, service, file, digest string) {
+	if files[service] == nil {
+		files[service] = map[string]string{}
+	}
+	files[service][file] = digest
+}
+
+// programs adds those of the host to what the services read that have them.
+func (p *Plane) programs(files map[string]map[string]string) error {
+	programs, err := p.Host.DesiredPrograms(p.Programs)
+	if err != nil {
+		return err
+	}
+	for _, o := range programs {
+		program := path.Join(programFolder, path.Base(o.ID))
+		for name, s := range p.project.services {
+			if !s.single[program] && !s.builds(program) {
+				continue
+			}
+			add(files, name, program, short(o.Value))
+		}
+	}
+	return nil
+}
+
+// programFolder is where the host plane puts programs, in the project.
+const programFolder = model.ProjectDir + "/bin"
+
+// elsewhere says that a file is a program that this run does not lay down, and so knows nothing about.
+func (p *Plane) elsewhere(file string) bool {
+	return path.Dir(file) == programFolder && !slices.ContainsFunc(p.Programs, func(h host.Program) bool { return h.Name == path.Base(file) })
+}
+
+// without leaves such programs out.
+func (p *Plane) without(files map[string]string) map[string]string {
+	out := maps.Clone(files)
+	maps.DeleteFunc(out, func(file, _ string) bool { return p.elsewhere(file) })
+	return out
+}
+
+// withOthers keeps what was known of them.
+func (p *Plane) withOthers(files, known map[string]string) map[string]string {
+	out := maps.Clone(files)
+	for file, digest := range known {
+		if !p.elsewhere(file) {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[file] = digest
+	}
+	return out
 }
 
 // Live lists the containers of the project as the engine sees them, with what they were last known to have read.
@@ -186,7 +254,8 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 		if k.ID != c.ID {
 			k = last{}
 		}
-		v := value{Image: c.Image, Spec: k.Spec, State: c.state(), Files: k.Files}
+		p.guard(k.Files, k.Tables) // what goes is kept like what changes
+		v := value{Image: c.Image, Spec: k.Spec, State: c.state(), Files: p.without(k.Files)}
 		objects = append(objects, plan.Object{Plane: plan.Containers, Kind: KindService, ID: c.Service, Value: plan.Encode(v),
 			Show: show(v), Phase: plan.Start})
 		if len(k.Tables) > 0 {
@@ -205,8 +274,28 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	return objects, nil
 }
 
-// Note says what a change does to a service.
-func (p *Plane) Note(c plan.Change) string {
+// Note says what a change does to a service, when it stops one, and when it touches what only a backup would bring back.
+func (p *Plane) Note(c *plan.Change) {
+	c.Note = p.comesTo(*c)
+	if c.Verb != plan.Update {
+		return
+	}
+	m := manners[c.ID]
+	switch {
+	case c.Kind == KindVolume:
+		c.Risk = "volume " + c.ID + " moves"
+		return
+	case m.data && slices.Contains([]string{string(recreate), string(rebuild)}, c.Note):
+		c.Risk = c.ID + " is made anew over its data"
+	case slices.ContainsFunc(p.reread(*c), func(f string) bool { return below(f, m.shapes) }):
+		c.Risk = "tables of " + c.ID + " change"
+	}
+	if slices.Contains(away, c.Note) {
+		c.Stops = c.ID
+	}
+}
+
+func (p *Plane) comesTo(c plan.Change) string {
 	switch {
 	case c.Kind == KindVolume:
 		return "its services stop until they start on the new place"
@@ -219,13 +308,16 @@ func (p *Plane) Note(c plan.Change) string {
 	if c.Kind == KindTables {
 		return string(p.project.how(c.ID, changed(old.Files, new.Files)))
 	}
-	if old.Spec != new.Spec || old.Image != new.Image {
-		return "recreate"
-	}
-	if files := changed(old.Files, new.Files); len(files) > 0 {
+	files := changed(old.Files, new.Files)
+	switch {
+	case slices.ContainsFunc(files, p.project.services[c.ID].builds):
+		return string(rebuild)
+	case old.Spec != new.Spec || old.Image != new.Image:
+		return string(recreate)
+	case len(files) > 0:
 		return string(p.project.how(c.ID, files))
 	}
-	return "restart"
+	return string(restart)
 }
 
 func decode(data json.RawMessage) (v value) {

@@ -46,11 +46,13 @@ secrets:
 
 // rig is a host in a folder, with the stand-in for Docker.
 type rig struct {
-	t      *testing.T
-	host   *host.Host
-	engine *docker.Engine
-	files  map[string]string
-	last   plan.Plan
+	t        *testing.T
+	host     *host.Host
+	engine   *docker.Engine
+	files    map[string]string
+	last     plan.Plan
+	before   plan.Plan // the one before the last
+	programs []host.Program
 }
 
 func newRig(t *testing.T) *rig {
@@ -100,12 +102,13 @@ func (r *rig) tree() model.Tree {
 func (r *rig) converge() ([]string, error) {
 	r.t.Helper()
 	ctx, tree := context.Background(), r.tree()
-	planes := []apply.Plane{&host.Plane{Host: r.host, Tree: tree}, &containers.Plane{Host: r.host, Tree: tree, Engine: r.engine}}
+	planes := []apply.Plane{&host.Plane{Host: r.host, Tree: tree, Programs: r.programs},
+		&containers.Plane{Host: r.host, Tree: tree, Engine: r.engine, Programs: r.programs}}
 	p, err := apply.Plan(ctx, apply.Request{Site: "small"}, planes)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.last, r.engine.Events = p, nil
+	r.before, r.last, r.engine.Events = r.last, p, nil
 	journal := apply.Open(filepath.Join(r.t.TempDir(), "journal"))
 	err = apply.Run(ctx, p, planes, journal, func(int, int, plan.Change) {})
 	return r.engine.Events, err
@@ -157,7 +160,7 @@ func TestRefusedFilesComeBack(t *testing.T) {
 	r.files["config/nginx/conf.d/web.conf"] = "two"
 	r.engine.Refuse["dovecot"] = true
 	events, err := r.converge()
-	if err == nil || !strings.Contains(err.Error(), "dovecot refuses its new files, and has the old ones back (services/mailserver/config/dovecot/dovecot.conf)") {
+	if err == nil || !strings.Contains(err.Error(), "put back: services/mailserver/config/dovecot/dovecot.conf: dovecot refuses its new files") {
 		t.Errorf("error %v", err)
 	}
 	if len(events) > 0 {
@@ -168,6 +171,34 @@ func TestRefusedFilesComeBack(t *testing.T) {
 	}
 	delete(r.engine.Refuse, "dovecot")
 	r.want("mended", "exec doveadm reload dovecot", "signal HUP nginx")
+
+	r.files["config/dovecot/extra.conf"] = "one"
+	r.want("one more", "exec doveadm reload dovecot")
+	delete(r.files, "config/dovecot/extra.conf")
+	r.engine.Refuse["dovecot"] = true
+	if _, err = r.converge(); err == nil || r.read("config/dovecot/extra.conf") != "one" {
+		t.Errorf("a deleted file that is missed: %v, and the file is %q", err, r.read("config/dovecot/extra.conf"))
+	}
+	delete(r.engine.Refuse, "dovecot")
+	r.want("deleted after all", "exec doveadm reload dovecot")
+	if got := r.read("config/dovecot/extra.conf"); got != "" {
+		t.Errorf("the deleted file is %q", got)
+	}
+
+	r.files["docker-compose.yml"] = strings.Replace(compose, "nginx:1", "nginx:2", 1)
+	r.engine.Sick["nginx"] = true
+	r.files["docker-compose.yml"] = strings.Replace(r.files["docker-compose.yml"], "nginx:2\n", "nginx:2\n    healthcheck: {test: [CMD, \"true\"]}\n", 1)
+	events, err = r.converge()
+	if err == nil || !strings.Contains(err.Error(), "put back: services/mailserver/docker-compose.yml: nginx is unhealthy, not healthy") {
+		t.Errorf("error %v", err)
+	}
+	if d := cmp.Diff([]string{"up nginx", "back nginx"}, events); d != "" {
+		t.Error(d)
+	}
+	if got := r.read("docker-compose.yml"); got != strings.TrimSpace(compose) {
+		t.Errorf("the compose file is %q", got)
+	}
+	r.want("an image that works", "up nginx")
 
 	r.files["secrets/S"] = "bad"
 	r.engine.Sick["dovecot"] = true
@@ -183,6 +214,49 @@ func TestRefusedFilesComeBack(t *testing.T) {
 	}
 	r.files["secrets/S"] = "good"
 	r.want("mended", "restart dovecot")
+}
+
+// TestNewProgram builds the images that have the program in them and restarts what mounts it, and nothing else; a run that
+// knows no programs leaves them alone.
+func TestNewProgram(t *testing.T) {
+	r := newRig(t)
+	r.files["docker-compose.yml"] = strings.Replace(strings.Replace(compose, "image: api:1\n", "image: api:1\n    build: {context: ./bin, dockerfile: ../api/Dockerfile}\n", 1),
+		"      - {type: volume, source: mail,", "      - {type: bind, source: /srv/bin/mailplan-learn, target: /learn}\n      - {type: volume, source: mail,", 1)
+	r.files["api/Dockerfile"] = "FROM scratch\nCOPY mailpland /mailpland\n"
+	dir := t.TempDir()
+	program := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.programs = host.Programs(dir)
+	}
+	program("mailpland", "one")
+	program("mailplan-learn", "one")
+	r.want("bring up", "build mailserver-api", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	program("mailpland", "two")
+	r.want("a new daemon", "build mailserver-api", "up mailserver-api")
+	if d := cmp.Diff([]string{"mailserver-api"}, stops(r.before)); d != "" {
+		t.Error(d)
+	}
+	program("mailplan-learn", "two")
+	r.want("a new helper", "restart dovecot")
+	r.files["api/Dockerfile"] += "USER 1\n"
+	r.want("a new recipe", "build mailserver-api", "up mailserver-api")
+	r.programs = nil
+	r.want("no programs here")
+	r.programs = host.Programs(dir)
+	r.want("the same programs")
+}
+
+// stops are the services that a plan says are away meanwhile.
+func stops(p plan.Plan) []string {
+	var list []string
+	for _, c := range p.Changes {
+		if c.Stops != "" {
+			list = append(list, c.Stops)
+		}
+	}
+	return list
 }
 
 // TestDriftIsSeen shows a container that is sick, gone, or of another image.

@@ -23,7 +23,7 @@ type Docker struct {
 }
 
 func (d Docker) compose(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
-	argv := []string{"docker", "compose", "--ansi", "never", "--project-directory", d.Dir, "--file", path.Join(d.Dir, path.Base(composePath))}
+	argv := []string{"docker", "compose", "--progress", "quiet", "--project-directory", d.Dir, "--file", path.Join(d.Dir, path.Base(composePath))}
 	return d.Run(ctx, stdin, append(argv, args...)...)
 }
 
@@ -131,6 +131,18 @@ func (d Docker) Volumes(ctx context.Context, project string) ([]Volume, error) {
 // Up is as Engine wants it.
 func (d Docker) Up(ctx context.Context, services ...string) error {
 	_, err := d.compose(ctx, nil, append([]string{"up", "--detach", "--wait", "--wait-timeout", patience}, services...)...)
+	return err
+}
+
+// Build is as Engine wants it.
+func (d Docker) Build(ctx context.Context, services ...string) error {
+	_, err := d.compose(ctx, nil, append([]string{"build", "--quiet"}, services...)...)
+	return err
+}
+
+// Back is as Engine wants it.
+func (d Docker) Back(ctx context.Context, services ...string) error {
+	_, err := d.compose(ctx, nil, append([]string{"up", "--detach", "--no-deps", "--wait", "--wait-timeout", patience}, services...)...)
 	return err
 }
 

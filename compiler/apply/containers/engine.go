@@ -11,6 +11,10 @@ type Engine interface {
 	Containers(ctx context.Context, project string) ([]Container, error)
 	// Volumes lists those of a project.
 	Volumes(ctx context.Context, project string) ([]Volume, error)
+	// Build makes the images of services of what lies in the project now.
+	Build(ctx context.Context, services ...string) error
+	// Back makes services as compose has them, and leaves those alone that they need.
+	Back(ctx context.Context, services ...string) error
 	// Up makes services as compose has them and waits until they are healthy, or are found not to be.
 	Up(ctx context.Context, services ...string) error
 	// Restart restarts services with the files as they lie now, and waits like Up.

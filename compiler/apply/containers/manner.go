@@ -14,7 +14,13 @@ const (
 	nothing how = "reads it when it needs it"
 	reload  how = "reload"
 	restart how = "restart"
+	// These make another container.
+	recreate how = "recreate"
+	rebuild  how = "rebuild"
 )
+
+// away are the ways in which a service is away for a while.
+var away = []string{string(restart), string(recreate), string(rebuild)}
 
 // manner is what is known of a service beyond its container.
 type manner struct {
@@ -27,6 +33,10 @@ type manner struct {
 	// settle follows whenever files below the folders of settles are new to a service that is healthy with them.
 	settle  func(e running) error
 	settles []string
+	// shapes are folders of which files change the shape of the service's data.
+	shapes []string
+	// data says that another container may change the service's data in a way that the one before does not know.
+	data bool
 	// idle are folders of which a running service reads nothing, or each time anew.
 	idle []string
 }
@@ -38,10 +48,41 @@ var manners = map[string]manner{
 	"nginx":   {check: []string{"nginx", "-t", "-q"}, reload: signal("HUP"), within: []string{"nginx/conf.d"}},
 	"mailserver-api": {check: []string{"/mailpland", "serve", "--check", "--config", "/etc/mailpland/mailpland.json"},
 		reload: signal("HUP"), within: []string{"runtime/routes.json"}},
-	"mariadb": {settle: exec("bash", "-euc", migrate), settles: []string{"mariadb/initdb", "../secrets"},
-		idle: []string{"mariadb/initdb"}},
-	"roundcube": {idle: []string{"roundcube"}}, // PHP looks at its files at every request
+	"usermgmt": {check: []string{"/mailpland", "console", "--check", "--config", "/etc/mailpland/mailpland.json"}},
+	"postfix":  {check: []string{"bash", "-euc", checkPostfix}},
+	"redis":    {check: []string{"sh", "-c", checkRedis}},
+	"clamav":   {check: []string{"sh", "-euc", checkClamAV}},
+	"mariadb": {check: []string{"sh", "-c", "exec mariadbd --verbose --help >/dev/null"},
+		settle: exec("bash", "-euc", migrate), settles: []string{"mariadb/initdb", "../secrets"},
+		idle: []string{"mariadb/initdb"}, shapes: []string{"mariadb/initdb"}, data: true},
+	"roundcube": {check: []string{"sh", "-c", checkPHP}, idle: []string{"roundcube"}}, // PHP looks at its files at every request
 }
+
+// checkPostfix lays the configuration out as the start does, beside a queue of its own, and has Postfix look at it. Its
+// verdict goes to the system log, its reasons are postconf's.
+const checkPostfix = `bash /docker-init.d/10-mailplan.sh
+postconf -n >/dev/null
+postconf -M >/dev/null
+mkdir -p /tmp/spool
+postconf -e queue_directory=/tmp/spool
+postfix check || { echo "postfix check refuses the configuration" >&2; exit 1; }`
+
+// checkRedis starts a server with the configuration, empty and on a socket only: Redis has no check of its own.
+const checkRedis = `redis-server /usr/local/etc/redis/redis.conf --port 0 --unixsocket /tmp/check.sock --dir /tmp --appendonly no --logfile "" >/tmp/log 2>&1 &
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	if redis-cli -s /tmp/check.sock ping 2>&1 | grep -qE 'PONG|NOAUTH'; then kill $!; exit 0; fi
+	kill -0 $! 2>/dev/null || break
+	sleep 0.25
+done
+cat /tmp/log >&2
+exit 1`
+
+// checkClamAV reads both files and stops.
+const checkClamAV = `clamd --config-file=/etc/clamav/clamd.conf --version >/dev/null
+freshclam --config-file=/etc/clamav/freshclam.conf --version >/dev/null`
+
+// checkPHP says where PHP does not understand a file; Roundcube reads it at the next request.
+const checkPHP = `for f in /var/roundcube/config/*.php; do php -l "$f" >/tmp/said 2>&1 || { cat /tmp/said >&2; exit 1; }; done`
 
 // migrate brings a database that has data to the schema and the accounts that MariaDB's image lays down in an empty one
 // only. Both files can be run any number of times; root comes by the socket.

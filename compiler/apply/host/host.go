@@ -149,7 +149,15 @@ func (h *Host) readFile(p string, f model.File) ([]plan.Object, error) {
 	o := object(KindFile, p, value{Mode: mode(info.Mode), UID: info.UID, GID: info.GID, Content: h.digest(f, content)}, "")
 	o.Show = fmt.Sprintf("%s, %s", mode(info.Mode), size(len(content)))
 	o.Text = content
+	o.InTurn = h.readInFolder(p)
 	return []plan.Object{o}, nil
+}
+
+// readInFolder says whether services read a file because it is in a folder, so that they must be told when it goes. A
+// signing key goes when nothing names it any more.
+func (h *Host) readInFolder(p string) bool {
+	rel, ok := strings.CutPrefix(p, path.Join(h.Root, "config")+"/")
+	return ok && !strings.HasPrefix(rel, "rspamd/dkim/") && !strings.HasPrefix(rel, "runtime/")
 }
 
 // fill puts secrets in place of their marks.

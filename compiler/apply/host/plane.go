@@ -27,7 +27,7 @@ func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs, err := p.Host.wanted(p.Programs)
+	programs, err := p.Host.DesiredPrograms(p.Programs)
 	return append(objects, programs...), err
 }
 

@@ -24,24 +24,24 @@ func previousFile(rel string) string {
 
 // remember keeps what a guarded file is before it is replaced. What is kept already was not taken back or forgotten since: it
 // is the last that the readers had.
-func (h *Host) remember(f model.File) error {
-	if !h.Guarded[f.Path] {
+func (h *Host) remember(rel string) error {
+	if !h.Guarded[rel] {
 		return nil
 	}
-	kept := previousFile(f.Path)
+	kept := previousFile(rel)
 	if _, err := h.Files.Stat(h.target(kept), false); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	var p previous
-	info, err := h.Files.Stat(h.target(f.Path), false)
+	info, err := h.Files.Stat(h.target(rel), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Absent, err = true, nil
 	} else if err == nil {
 		p.Info = info
-		p.Content, err = h.Files.ReadFile(h.target(f.Path))
+		p.Content, err = h.Files.ReadFile(h.target(rel))
 	}
 	if err != nil {
-		return fmt.Errorf("keep %s: %w", f.Path, err)
+		return fmt.Errorf("keep %s: %w", rel, err)
 	}
 	data, err := json.Marshal(p)
 	if err != nil {
@@ -50,30 +50,37 @@ func (h *Host) remember(f model.File) error {
 	return h.Write(kept, data, Info{Mode: 0o600, UID: -1, GID: -1})
 }
 
-// Restore puts files back as their readers know them; those of which nothing is kept stay.
-func (h *Host) Restore(rels ...string) error {
+// Restore puts files back as their readers know them, and names them; those of which nothing is kept stay.
+func (h *Host) Restore(rels ...string) (restored []string, err error) {
 	for _, rel := range rels {
 		data, err := h.Read(previousFile(rel))
 		if err != nil {
-			return err
+			return restored, err
 		}
 		if data == nil {
 			continue
 		}
-		var p previous
-		if err := json.Unmarshal(data, &p); err != nil {
-			return fmt.Errorf("put %s back: %w", rel, err)
+		if err := h.putBack(rel, data); err != nil {
+			return restored, fmt.Errorf("put %s back: %w", rel, err)
 		}
-		if p.Absent {
-			err = h.drop(rel)
-		} else {
-			err = h.Write(rel, p.Content, p.Info)
-		}
-		if err != nil {
-			return fmt.Errorf("put %s back: %w", rel, err)
-		}
+		restored = append(restored, rel)
 	}
-	return h.Forget(rels...)
+	return restored, h.Forget(rels...)
+}
+
+// putBack makes a file what was kept of it. It is ours again, so that the next plan goes on from there.
+func (h *Host) putBack(rel string, kept []byte) error {
+	var p previous
+	if err := json.Unmarshal(kept, &p); err != nil {
+		return err
+	}
+	if p.Absent {
+		return h.drop(rel)
+	}
+	if err := h.own([]string{rel}, true); err != nil {
+		return err
+	}
+	return h.Write(rel, p.Content, p.Info)
 }
 
 // Forget is for files that their readers have taken.

@@ -103,8 +103,8 @@ type digester interface {
 	Digest(name string) (string, error)
 }
 
-// wanted lists the programs as they should be on the host.
-func (h *Host) wanted(list []Program) ([]plan.Object, error) {
+// DesiredPrograms lists the programs as they should be on the host.
+func (h *Host) DesiredPrograms(list []Program) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, p := range list {
 		digest, n, err := digestOf(p.File)

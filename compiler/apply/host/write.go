@@ -70,7 +70,7 @@ func (h *Host) writeFile(p string, v value, tree model.Tree) error {
 	if err != nil {
 		return err
 	}
-	if err := h.remember(f); err != nil {
+	if err := h.remember(f.Path); err != nil {
 		return err
 	}
 	return h.Files.WriteFile(p, content, Info{Mode: m, UID: v.UID, GID: v.GID})
@@ -87,14 +87,18 @@ func (h *Host) source(p string, tree model.Tree) (model.File, bool) {
 }
 
 func (h *Host) remove(p string) error {
-	if err := h.Files.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s: %w", p, err)
-	}
-	rel, err := filepath.Rel(h.Root, p)
+	inner, err := filepath.Rel(h.Root, p)
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", p, err)
 	}
-	return h.own([]string{path.Join(model.ProjectDir, filepath.ToSlash(rel))}, false)
+	rel := path.Join(model.ProjectDir, filepath.ToSlash(inner))
+	if err := h.remember(rel); err != nil {
+		return err
+	}
+	if err := h.Files.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", p, err)
+	}
+	return h.own([]string{rel}, false)
 }
 
 func (v value) perm() (fs.FileMode, error) {

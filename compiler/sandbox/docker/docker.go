@@ -126,6 +126,18 @@ func (e *Engine) Up(_ context.Context, services ...string) error {
 	return e.start("up", services)
 }
 
+// Build makes images of nothing.
+func (e *Engine) Build(_ context.Context, services ...string) error {
+	s, err := e.load()
+	if err != nil {
+		return err
+	}
+	return e.save(s, "build "+strings.Join(services, " "))
+}
+
+// Back makes services as they are in the compose file now.
+func (e *Engine) Back(_ context.Context, services ...string) error { return e.start("back", services) }
+
 // Restart starts services again.
 func (e *Engine) Restart(_ context.Context, services ...string) error {
 	return e.start("restart", services)
