@@ -1,6 +1,6 @@
 // Package mailstore runs a real Dovecot for tests: LMTP and IMAP on loopback, Maildir, any user with
-// any password, and the emitted sieve script that delivery relies on, with its helper. Everything lies in the test's temporary
-// folder, and it can be killed and started again there.
+// any password, and the emitted sieve script that delivery relies on, with its helper. Everything lies
+// in the test's temporary folder, and it can be killed and started again there.
 package mailstore
 
 import (
@@ -61,10 +61,7 @@ passdb {
   driver = static
   args = nopassword=y
 }
-userdb {
-  driver = static
-  args = uid={{.UID}} gid={{.GID}} home={{.Dir}}/mail/%d/%n allow_all_users=yes
-}
+{{.Users}}
 service lmtp {
   vsz_limit = 1G
   inet_listener lmtp {
@@ -96,8 +93,17 @@ plugin {
 {{.Extra}}
 `))
 
+const anyUser = "userdb {\n  driver = static\n  args = allow_all_users=yes\n}\n"
+
 // Start runs Dovecot until the test ends. extra is added to its configuration.
 func Start(t testing.TB, extra string) *Dovecot {
+	t.Helper()
+	return StartWith(t, func(string) string { return anyUser }, extra)
+}
+
+// StartWith is [Start] with the users of another userdb, whose settings users returns; it is told the folder
+// with all mail.
+func StartWith(t testing.TB, users func(root string) string, extra string) *Dovecot {
 	t.Helper()
 	d := &Dovecot{program: need.Program(t, "dovecot"), LMTP: FreeAddress(t), IMAP: FreeAddress(t)}
 	var err error
@@ -112,12 +118,12 @@ func Start(t testing.TB, extra string) *Dovecot {
 		}
 		os.RemoveAll(d.Dir)
 	})
-	d.write(t, extra)
+	d.write(t, users(filepath.Join(d.Dir, "mail")), extra)
 	d.Run(t)
 	return d
 }
 
-func (d *Dovecot) write(t testing.TB, extra string) {
+func (d *Dovecot) write(t testing.TB, users, extra string) {
 	t.Helper()
 	uid, gid := os.Getuid(), os.Getgid()
 	if uid == 0 {
@@ -131,7 +137,7 @@ func (d *Dovecot) write(t testing.TB, extra string) {
 	os.Chown(mail, uid, gid)
 	var b bytes.Buffer
 	err := conf.Execute(&b, map[string]any{"Dir": d.Dir, "UID": uid, "GID": gid, "Root": os.Getuid() == 0,
-		"User": name("-un"), "Group": name("-gn"), "LMTPPort": port(d.LMTP), "IMAPPort": port(d.IMAP), "Extra": extra})
+		"User": name("-un"), "Group": name("-gn"), "LMTPPort": port(d.LMTP), "IMAPPort": port(d.IMAP), "Users": users, "Extra": extra})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,6 +276,13 @@ func (d *Dovecot) Signal(s syscall.Signal) {
 	if d.cmd != nil && d.cmd.Process != nil {
 		syscall.Kill(-d.cmd.Process.Pid, s)
 	}
+}
+
+// Stall has all of Dovecot stand still for a while.
+func (d *Dovecot) Stall(pause time.Duration) {
+	d.Signal(syscall.SIGSTOP)
+	time.Sleep(pause)
+	d.Signal(syscall.SIGCONT)
 }
 
 // Read fetches all messages of one folder of a user by IMAP, in their order.
