@@ -27,7 +27,7 @@ func (c *cli) newSecret() *cobra.Command {
 the age public keys under secrets: recipients. Your own age key is looked for where sops does: SOPS_AGE_KEY,
 SOPS_AGE_KEY_FILE, ~/.config/sops/age/keys.txt (age-keygen makes one). No command ever shows a value; sops does.`,
 	}
-	cmd.AddCommand(c.newSecretList(), c.newSecretSet(), c.newSecretGenerate())
+	cmd.AddCommand(c.newSecretList(), c.newSecretSet(), c.newSecretGenerate(), c.newSecretStatus(), c.newSecretRotate())
 	return cmd
 }
 
@@ -132,7 +132,10 @@ func (c *cli) newSecretSet() *cobra.Command {
 			if err := store.Set(name, value); err != nil {
 				return err
 			}
-			return c.saveSecrets(store, []string{name})
+			if err := c.saveSecrets(store, []string{name}); err != nil {
+				return err
+			}
+			return c.recordDay(site, name)
 		},
 	}
 	cmd.Flags().BoolVar(&generate, "generate", false, "make a strong value instead of reading one")

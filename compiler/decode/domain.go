@@ -97,6 +97,7 @@ func plainASCII(s string) (string, bool) {
 }
 
 func readSelectors(domain *model.Domain, w wireDomain) {
+	domain.KeyDays = w.DKIM.KeepDays
 	for _, name := range sortedKeys(w.DKIM.Selectors) {
 		sel := w.DKIM.Selectors[name]
 		sel.Name = name

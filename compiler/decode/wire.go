@@ -19,6 +19,7 @@ type wireDomain struct {
 	Aliases  map[string][]string `json:"aliases"`
 	CatchAll string              `json:"catchAll"`
 	DKIM     struct {
+		KeepDays  int                       `json:"keepDays"`
 		Selectors map[string]model.Selector `json:"selectors"`
 	} `json:"dkim"`
 }

@@ -168,6 +168,9 @@ func (d *Draft) cueFiles() []string {
 	return names
 }
 
+// Put replaces a whole file of the site's folder, such as the one of its secrets.
+func (d *Draft) Put(name string, content []byte) { d.edited[name] = content }
+
 // home is the file that leads deepest along a path, the last of several; empty where none begins it.
 func (d *Draft) home(path string) (string, error) {
 	best, depth := "", 0

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -25,6 +26,8 @@ func (d *Draft) Write() error {
 			return fmt.Errorf("%s was changed by somebody else meanwhile: nothing was written", name)
 		}
 	}
+	// CUE files last: what they name must be there before them.
+	slices.SortStableFunc(names, func(a, b string) int { return written(a) - written(b) })
 	for _, name := range names {
 		path, mode := filepath.Join(d.dir, name), fs.FileMode(0o644)
 		if info, err := os.Stat(path); err == nil {
@@ -39,10 +42,18 @@ func (d *Draft) Write() error {
 	return nil
 }
 
-// Commit writes the edits as one commit: on the draft's branch, or into the files and on the current branch. More
-// are further files of the site's folder, already written, that belong to it. It returns the commit's hash.
-func (d *Draft) Commit(message string, author object.Signature, more ...revision.Change) (string, error) {
-	c := revision.Commit{Dir: d.dir, Branch: d.branch, Message: message, Author: author, Changes: more}
+// written is when a file is: 0 first, 1 last.
+func written(name string) int {
+	if filepath.Ext(name) == ".cue" {
+		return 1
+	}
+	return 0
+}
+
+// Commit writes the edits as one commit: on the draft's branch, or into the files and on the current branch. It
+// returns the commit's hash.
+func (d *Draft) Commit(message string, author object.Signature) (string, error) {
+	c := revision.Commit{Dir: d.dir, Branch: d.branch, Message: message, Author: author}
 	for _, name := range d.Names() {
 		before, known := d.original(name)
 		if !known {

@@ -27,6 +27,7 @@ type Domain struct {
 	CatchAll   string     `json:"-"` // a full address, or empty
 	Subaddress bool       `json:"subaddress"`
 	Selectors  []Selector `json:"-"`
+	KeyDays    int        `json:"-"` // how long a retired key stays in DNS
 	SPF        SPF        `json:"spf"`
 	DMARC      DMARC      `json:"dmarc"`
 	MTASTS     MTASTS     `json:"mtaSTS"`

@@ -45,6 +45,7 @@ func (s *Site) Inventory() []Secret {
 		smarthost.UsedBy = append(smarthost.UsedBy, "relay") // its API takes the same key
 	}
 	list = append(list, smarthost)
+	list = append(list, s.alsoSecrets(list)...)
 	for i := range list {
 		if rule, ok := s.Secrets.Names[list[i].Name]; ok && rule.RotateDays > 0 {
 			list[i].RotateDays = rule.RotateDays

@@ -93,10 +93,13 @@ type Secrets struct {
 	Names      map[string]SecretRule `json:"names,omitempty"`
 }
 
-// SecretRule is a rotation period of one secret; RotateDays 0 means the kind's own.
+// SecretRule is a rotation period of one secret; RotateDays 0 means the kind's own. Also names a second value that is
+// accepted while it rotates, AlsoSince the day of that.
 type SecretRule struct {
 	RotateDays int    `json:"rotateDays,omitempty"`
 	Rotated    string `json:"rotated,omitempty"`
+	Also       string `json:"also,omitempty"`
+	AlsoSince  string `json:"alsoSince,omitempty"`
 }
 
 // Monitoring says what is watched; all log times are in days.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,6 +155,28 @@ func (f *File) Set(name, value string) error {
 	return nil
 }
 
+// Remove takes a name and its value out; one that is not there is no error.
+func (f *File) Remove(name string) error {
+	if !remove(f.root, name) {
+		return nil
+	}
+	return f.recollect()
+}
+
+func remove(in *yaml.Node, name string) bool {
+	for i := 0; i+1 < len(in.Content); i += 2 {
+		key, value := in.Content[i].Value, in.Content[i+1]
+		if key == name && value.Kind == yaml.ScalarNode {
+			in.Content = slices.Delete(in.Content, i, i+2)
+			return true
+		}
+		if rest, below := strings.CutPrefix(name, key+"/"); below && value.Kind == yaml.MappingNode && remove(value, rest) {
+			return true
+		}
+	}
+	return false
+}
+
 // place makes room for a name that is not there, and keeps what is known of the others.
 func (f *File) place(in *yaml.Node, name string) error {
 	for i := 0; i+1 < len(in.Content); i += 2 {
@@ -169,6 +192,11 @@ func (f *File) place(in *yaml.Node, name string) error {
 		}
 	}
 	in.Content = append(in.Content, text(name), text(""))
+	return f.recollect()
+}
+
+// recollect lists the leaves again and keeps what is known of those that stay.
+func (f *File) recollect() error {
 	known := f.leaves
 	if err := f.collect(); err != nil {
 		return err

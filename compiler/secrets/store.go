@@ -129,9 +129,21 @@ func (s *Store) Set(name, value string) error {
 	return s.file.Set(name, value)
 }
 
-// Save writes the file for the declared recipients; where none is declared for those it has, and a new file for
-// whoever makes it.
+// Remove takes a value out, in memory; one that is not there is no error.
+func (s *Store) Remove(name string) error { return s.file.Remove(name) }
+
+// Save writes the file.
 func (s *Store) Save(now time.Time) error {
+	data, err := s.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return host.WriteFile(s.path, data, 0o644, nil)
+}
+
+// Marshal is the file, sealed for the declared recipients; where none is declared for those it has, and a new file for
+// whoever makes it.
+func (s *Store) Marshal(now time.Time) ([]byte, error) {
 	recipients := s.site.Secrets.Recipients
 	if len(recipients) == 0 {
 		recipients = s.file.Recipients()
@@ -141,7 +153,7 @@ func (s *Store) Save(now time.Time) error {
 	}
 	data, err := s.file.Marshal(recipients, now)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.path, err)
+		return nil, fmt.Errorf("write %s: %w", s.path, err)
 	}
-	return host.WriteFile(s.path, data, 0o644, nil)
+	return data, nil
 }

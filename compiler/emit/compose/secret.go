@@ -55,8 +55,10 @@ func (b *builder) secrets() {
 const executor = "host"
 
 func (b *builder) give(service string, uid int, names ...string) {
-	for _, n := range names {
-		b.mounts[service] = append(b.mounts[service], mount{n, n, uid})
+	for _, name := range names {
+		for _, n := range b.site.Accepted(name) {
+			b.mounts[service] = append(b.mounts[service], mount{n, n, uid})
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func ingest(s *model.Site) *config.Ingest {
 		Hostname:        s.Edge.Tunnel.Hostnames.Ingest,
 		MaxMessageBytes: int64(in.MaxMessageMiB) << 20,
 		MaxDeliveries:   in.Concurrency,
-		Auth:            config.Auth{TokenFiles: []string{secretsDir + in.Token.Secret}},
+		Auth:            config.Auth{TokenFiles: accepted(s, in.Token.Secret)},
 		Table:           configDir + "/routes.json",
 		Scan:            &config.Scan{URL: "http://rspamd:11333", Timeout: config.Duration(scanTimeout), Policy: policy(in.Verdict)},
 		LMTP:            &config.LMTP{Address: "dovecot:24"},
@@ -95,13 +95,22 @@ func ingest(s *model.Site) *config.Ingest {
 		Spill:           config.Spill{Dir: dataDir}, // the system's own is in memory, which the container has little of
 	}
 	if in.Signed {
-		c.Auth.Signature = &config.Signature{KeyFiles: []string{secretsDir + in.SigningKey.Secret}}
+		c.Auth.Signature = &config.Signature{KeyFiles: accepted(s, in.SigningKey.Secret)}
 	}
 	if domain := model.NewRoutes(s).SRSDomain(); domain != "" {
 		c.Smarthost = &config.Smarthost{Address: fmt.Sprintf("postfix:%d", model.ForwardPort), TLS: "none"}
-		c.SRS = &config.SRS{Domain: domain, KeyFiles: []string{secretsDir + model.SecretSRS}}
+		c.SRS = &config.SRS{Domain: domain, KeyFiles: accepted(s, model.SecretSRS)}
 	}
 	return c
+}
+
+// accepted are the files of all values of a secret that are good, the one to use first.
+func accepted(s *model.Site, name string) []string {
+	var files []string
+	for _, n := range s.Accepted(name) {
+		files = append(files, secretsDir+n)
+	}
+	return files
 }
 
 func policy(v model.Verdict) config.Policy {

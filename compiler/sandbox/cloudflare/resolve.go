@@ -25,3 +25,24 @@ func (s *Server) CNAME(name string) (target string, ok bool) {
 	}
 	return "", false
 }
+
+// TXT are the texts that the zones publish for a name, as a resolver joins their strings.
+func (s *Server) TXT(name string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var texts []string
+	for doc, data := range s.store.docs {
+		var z struct {
+			Records []record `json:"records"`
+		}
+		if !strings.HasPrefix(doc, "zone-") || json.Unmarshal(data, &z) != nil {
+			continue
+		}
+		for _, r := range z.Records {
+			if r.Type == "TXT" && r.Name == name {
+				texts = append(texts, strings.ReplaceAll(strings.Trim(r.Content, `"`), `" "`, ""))
+			}
+		}
+	}
+	return texts
+}

@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/draft"
+	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/rotate"
+	"github.com/mailplan/mailplan/compiler/sandbox"
+	"github.com/mailplan/mailplan/compiler/secrets"
+)
+
+func (c *cli) newSecretStatus() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [SITE]",
+		Short: "Say how old each secret is, when it is due, and what to do next; needs no key",
+		Long: `status tells the age of every secret by the day that the site notes (secrets: names: NAME: rotated, or since of a
+DKIM selector) and its period. It warns as many days ahead as secrets: warnDays says. When one is overdue and
+secrets: overdue is "fail", it ends with exit code 3, so that a CI job or a cron job fails.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			site, err := c.loadAny(args)
+			if err != nil {
+				return err
+			}
+			list := rotate.Statuses(site.Model, time.Now())
+			if asJSON {
+				err = c.json(list)
+			} else {
+				err = c.tellStatuses(list)
+			}
+			if err != nil {
+				return err
+			}
+			return c.overdue(site.Model, list)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
+	return cmd
+}
+
+func (c *cli) tellStatuses(list []rotate.Status) error {
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SECRET\tSTATE\tAGE\tPERIOD\tDUE\tNEXT")
+	for _, s := range list {
+		age, due := "unknown", "unknown"
+		if s.AgeDays >= 0 {
+			age, due = count(s.AgeDays, "day"), s.Due
+		}
+		if s.Kind == rotate.Fixed {
+			age, due = "-", "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, age, count(s.Period, "day"), due, s.Next)
+	}
+	return w.Flush()
+}
+
+func (c *cli) overdue(s *model.Site, list []rotate.Status) error {
+	var late, soon []string
+	for _, st := range list {
+		switch st.State {
+		case rotate.Overdue:
+			late = append(late, st.Name)
+		case rotate.Soon:
+			soon = append(soon, st.Name+" on "+st.Due)
+		}
+	}
+	if len(soon) > 0 {
+		c.say("due within %s: %s", count(s.Secrets.WarnDays, "day"), strings.Join(soon, ", "))
+	}
+	if len(late) == 0 {
+		return nil
+	}
+	c.say("overdue: %s", strings.Join(late, ", "))
+	if s.Secrets.Overdue == "fail" {
+		return quit{exitRefused}
+	}
+	return nil
+}
+
+// recordDay notes in the site that a secret was set today, where that is what its age is told by.
+func (c *cli) recordDay(site *compiler.Site, name string) error {
+	list := rotate.Statuses(site.Model, time.Now())
+	i := slices.IndexFunc(list, func(s rotate.Status) bool { return s.Name == name })
+	if i < 0 || list[i].Kind == rotate.DKIM || list[i].Kind == rotate.Fixed || list[i].Set == today() {
+		return nil
+	}
+	d, err := draft.Open(site.Source.Dir)
+	if err != nil {
+		return err
+	}
+	if err := d.SetSecretDay(name, today()); err != nil {
+		return err
+	}
+	if _, err := d.Check(); err != nil {
+		return err
+	}
+	c.say("the site notes the day: %s", strings.Join(d.Names(), ", "))
+	return d.Write()
+}
+
+// rotation is what secret rotate takes.
+type rotation struct {
+	editing
+	where     where
+	resolvers []string
+}
+
+func (c *cli) newSecretRotate() *cobra.Command {
+	var r rotation
+	cmd := &cobra.Command{
+		Use:   "rotate [NAME…]",
+		Short: "Make the next step of every rotation that is due, or begin that of the named secrets",
+		Long: `rotate makes at most one step for each secret, in the site and in the secrets file; the next apply brings it to life,
+and the step after it waits until that is seen: a DKIM key in DNS by every resolver, a token accepted by the host.
+Run it every day before apply, from CI or cron; where nothing is to be done it says so and ends with 0.
+
+  DKIM key          publish, switch once it is seen, retire, remove after dkim: keepDays
+  ingest token      stage (both accepted), switch, retire
+  passwords         replaced in one step; the services that use them restart
+  keys of others    mailplan can't make them: it tells when to get a new one
+
+  mailplan secret rotate --commit && mailplan apply
+  mailplan secret rotate dkim/example.com/mail2026     begin now, due or not`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.rotate(cmd.Context(), &r, args) },
+		ValidArgsFunction: complete(func(s *model.Site) (names []string) {
+			for _, st := range rotate.Statuses(s, time.Now()) {
+				names = append(names, st.Name)
+			}
+			return names
+		}),
+	}
+	cmd.Flags().StringVar(&r.site, "site", "", "the site's folder (default: the current one, else ./site)")
+	cmd.Flags().BoolVar(&r.commit, "commit", false, "also commit the step, and nothing else, on the current branch")
+	cmd.Flags().StringVarP(&r.message, "message", "m", "", "the commit's message (default: what was done)")
+	cmd.Flags().BoolVarP(&r.dryRun, "dry-run", "n", false, "say what would be done, change nothing")
+	cmd.Flags().BoolVar(&r.json, "json", false, "print what was done as JSON")
+	cmd.Flags().StringVar(&r.where.sandbox, "sandbox", "", "look for what is applied and published in this sandbox")
+	cmd.Flags().StringSliceVar(&r.resolvers, "resolver", rotate.DefaultResolvers(), "resolvers that must all see a new DKIM key")
+	return cmd
+}
+
+// rotated is the answer of secret rotate.
+type rotated struct {
+	Steps   []rotatedStep `json:"steps"`
+	Waiting []string      `json:"waiting,omitempty"`
+	Commit  string        `json:"commit,omitempty"`
+}
+
+type rotatedStep struct {
+	Name  string `json:"name"`
+	Stage string `json:"stage"`
+	Text  string `json:"text"`
+}
+
+func (c *cli) rotate(ctx context.Context, r *rotation, names []string) error {
+	d, err := r.open()
+	if err != nil {
+		return err
+	}
+	site := d.Before
+	for _, name := range names {
+		if err := known(site, name); err != nil {
+			return err
+		}
+	}
+	store, err := secrets.Open(site.Source.Dir, site.Model, os.Getenv)
+	if err != nil {
+		return err
+	}
+	steps, waits, err := rotate.Steps(rotate.Request{Site: site.Model, Now: time.Now(), Names: names,
+		Observed: r.observed(ctx, site, store)})
+	if err != nil {
+		return err
+	}
+	done := rotated{Waiting: waits, Steps: []rotatedStep{}}
+	for _, s := range steps {
+		done.Steps = append(done.Steps, rotatedStep{s.Name, s.Stage, s.Text})
+	}
+	if done.Commit, err = r.make(d, store, steps); err != nil {
+		return c.refused(err)
+	}
+	return c.tellRotated(done, r)
+}
+
+// make carries the steps out in a draft, and writes or commits site and secrets together.
+func (r *rotation) make(d *draft.Draft, store *secrets.Store, steps []rotate.Step) (commit string, err error) {
+	if len(steps) == 0 || r.dryRun {
+		return "", nil
+	}
+	values := pending{store: store, set: map[string]string{}}
+	var what []string
+	for _, s := range steps {
+		if err := s.Do(d, &values); err != nil {
+			return "", fmt.Errorf("%s: %s: %w", s.Name, s.Stage, err)
+		}
+		what = append(what, s.Text)
+	}
+	after, err := d.Check()
+	if err != nil {
+		return "", err
+	}
+	if err := values.put(d, after.After); err != nil {
+		return "", err
+	}
+	return r.write(d, "Rotate "+count(len(steps), "secret")+"\n\n"+strings.Join(what, "\n"))
+}
+
+func (c *cli) tellRotated(done rotated, r *rotation) error {
+	if r.json {
+		return c.json(done)
+	}
+	for _, s := range done.Steps {
+		fmt.Fprintf(c.out, "%s: %s\n", s.Stage, s.Text)
+	}
+	for _, w := range done.Waiting {
+		c.say("waits: %s", w)
+	}
+	switch {
+	case len(done.Steps) == 0:
+		c.say("nothing to rotate today")
+	case r.dryRun:
+		c.say("nothing was written (--dry-run)")
+	case done.Commit != "":
+		c.say("committed as %.12s; mailplan apply brings it to life", done.Commit)
+	default:
+		c.say("mailplan apply brings it to life")
+	}
+	return nil
+}
+
+// observed looks at DNS and at all planes, or at a sandbox, and only when a step asks.
+func (r *rotation) observed(ctx context.Context, site *compiler.Site, store *secrets.Store) rotate.Observed {
+	return rotate.Observed{
+		DNS: func(domain, selector, key string) (bool, error) {
+			if r.where.sandbox != "" {
+				return sandboxPublishes(r.where.sandbox, selector+"._domainkey."+domain, key)
+			}
+			p, err := store.PublicKey(key)
+			if err != nil {
+				return false, err
+			}
+			return rotate.Resolvers(r.resolvers).Publish(ctx, domain, selector, p)
+		},
+		Applied: sync.OnceValues(func() (bool, error) {
+			to, p, err := plans(ctx, site, r.where, "")
+			if err != nil {
+				return false, err
+			}
+			return p.Empty(), to.Close()
+		}),
+	}
+}
+
+// sandboxPublishes compares with the key that the sandbox made up, which is not the site's.
+func sandboxPublishes(dir, name, key string) (bool, error) {
+	texts, err := sandbox.TXT(dir, name)
+	if err != nil {
+		return false, err
+	}
+	value, err := sandbox.Secret(dir, key)
+	if err != nil || value == "" {
+		return false, err
+	}
+	_, p, err := dkimkey.Public([]byte(value))
+	return err == nil && rotate.Publishes(texts, p), err
+}
+
+// pending are values that are not in the secrets file yet: a site that is not good is not written, nor are they.
+type pending struct {
+	store   *secrets.Store
+	set     map[string]string
+	removed []string
+}
+
+func (p *pending) Value(name string) (string, error) {
+	if v, ok := p.set[name]; ok {
+		return v, nil
+	}
+	return p.store.Value(name)
+}
+
+func (p *pending) Set(name, value string) error {
+	p.set[name] = value
+	return nil
+}
+
+func (p *pending) Remove(name string) error {
+	p.removed = append(p.removed, name)
+	return nil
+}
+
+// put seals the values for the site as it will be, whose selectors say what a key must be, into the draft.
+func (p *pending) put(d *draft.Draft, after *compiler.Site) error {
+	if len(p.set)+len(p.removed) == 0 {
+		return nil
+	}
+	store, err := secrets.Open(d.Before.Source.Dir, after.Model, os.Getenv)
+	if err != nil {
+		return err
+	}
+	for name, value := range p.set {
+		if err := store.Set(name, value); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Compact(p.removed) {
+		if err := store.Remove(name); err != nil {
+			return err
+		}
+	}
+	data, err := store.Marshal(time.Now())
+	if err != nil {
+		return err
+	}
+	d.Put(after.Model.Secrets.File, data)
+	return nil
+}

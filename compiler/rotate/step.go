@@ -1,0 +1,275 @@
+package rotate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mailplan/mailplan/compiler/draft"
+	"github.com/mailplan/mailplan/compiler/edit"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/secrets"
+)
+
+// Request is what to look for steps of.
+type Request struct {
+	Site     *model.Site
+	Now      time.Time
+	Names    []string // rotate these now, due or not; none: those that are due
+	Observed Observed
+}
+
+// Steps are the steps that can be made now, and why others wait. Each secret gets one step at most, so that an apply
+// lies between any two of its steps.
+func Steps(r Request) (steps []Step, waits []string, err error) {
+	for _, st := range Statuses(r.Site, r.Now) {
+		p := planner{Request: r, st: st, day: r.Now.Format(time.DateOnly)}
+		step, wait, err := p.next()
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", st.Name, err)
+		}
+		if step != nil {
+			steps = append(steps, *step)
+		}
+		if wait != "" {
+			waits = append(waits, st.Name+": "+wait)
+		}
+	}
+	return steps, waits, nil
+}
+
+// planner looks for the step of one secret.
+type planner struct {
+	Request
+	st  Status
+	day string
+}
+
+func (p planner) next() (*Step, string, error) {
+	switch p.st.Kind {
+	case DKIM:
+		return p.dkim()
+	case Overlap:
+		return p.overlap()
+	case Previous:
+		return p.previous()
+	case Replace:
+		return p.replace()
+	}
+	if p.asked() {
+		return nil, "mailplan can't make a new one: " + p.byHand(), nil
+	}
+	if p.st.Kind == Issued && (p.st.State == Soon || p.st.State == Overdue) {
+		return nil, "due on " + p.st.Due + ": " + p.st.Next, nil
+	}
+	return nil, "", nil
+}
+
+func (p planner) byHand() string {
+	if p.st.Kind == Fixed {
+		return "what was signed or sealed with it must open for years"
+	}
+	return "get one where it is issued, then mailplan secret set " + p.st.Name
+}
+
+// asked says whether the secret was named.
+func (p planner) asked() bool { return slices.Contains(p.Names, p.st.Name) }
+
+// begins says whether a rotation is to begin. One that is due begins at the warning, so that it is done by the day.
+func (p planner) begins() bool {
+	if len(p.Names) > 0 {
+		return p.asked()
+	}
+	return p.st.State == Soon || p.st.State == Overdue
+}
+
+func (p planner) step(stage, text string, do func(*draft.Draft, Values) error) *Step {
+	return &Step{Name: p.st.Name, Stage: stage, Text: text, Do: do}
+}
+
+// record writes down the day for a secret that nobody knows the age of: its period begins then.
+func (p planner) record() *Step {
+	if p.st.State != Unknown || len(p.Names) > 0 {
+		return nil
+	}
+	return p.step("record", fmt.Sprintf("%s counts from %s", p.st.Name, p.day), func(d *draft.Draft, _ Values) error {
+		return d.SetSecretDay(p.st.Name, p.day)
+	})
+}
+
+// replace makes a new value at once.
+func (p planner) replace() (*Step, string, error) {
+	if !p.begins() {
+		return p.record(), "", nil
+	}
+	return p.step("replace", fmt.Sprintf("%s gets a new value; its services restart with the next apply", p.st.Name), func(d *draft.Draft, v Values) error {
+		if err := p.make(v, p.st.Name, p.st.Name); err != nil {
+			return err
+		}
+		return d.SetSecretDay(p.st.Name, p.day)
+	}), "", nil
+}
+
+// make makes a value of the kind that one secret has, under a name.
+func (p planner) make(v Values, like, name string) error {
+	value, err := secrets.NewGenerator(p.Site).Make(like)
+	if err != nil {
+		return err
+	}
+	return v.Set(name, value)
+}
+
+// previous lets the last value go on being good until what was made with it has come back.
+func (p planner) previous() (*Step, string, error) {
+	rule := p.Site.Secrets.Names[p.st.Name]
+	if rule.Also != "" {
+		if left := keepPrevious - since(rule.AlsoSince, p.Now); left > 0 {
+			return nil, fmt.Sprintf("the last value stays good for %d days more", left), nil
+		}
+		if wait, err := p.unapplied(); wait != "" || err != nil {
+			return nil, wait, err
+		}
+		return p.retire(rule.Also), "", nil
+	}
+	if !p.begins() {
+		return p.record(), "", nil
+	}
+	last := p.st.Name + ".previous"
+	return p.step("switch", fmt.Sprintf("%s gets a new value, the last one stays good for %d days", p.st.Name, keepPrevious), func(d *draft.Draft, v Values) error {
+		old, err := v.Value(p.st.Name)
+		if err != nil {
+			return err
+		}
+		if err := v.Set(last, old); err != nil {
+			return err
+		}
+		if err := p.make(v, p.st.Name, p.st.Name); err != nil {
+			return err
+		}
+		if err := d.SetSecretDay(p.st.Name, p.day); err != nil {
+			return err
+		}
+		return p.also(d, p.st.Name, last)
+	}), "", nil
+}
+
+// keepPrevious is how many days a bounce may take to come back, with much to spare (RFC 5321 4.5.4.1: senders try
+// for four or five).
+const keepPrevious = 30
+
+// overlap goes stage -> switch -> retire for a secret that two sides of ours share.
+func (p planner) overlap() (*Step, string, error) {
+	rule := p.Site.Secrets.Names[p.st.Name]
+	switch {
+	case rule.Also == "" && p.begins():
+		return p.stage(), "", nil
+	case rule.Also == "":
+		return p.record(), "", nil
+	}
+	if since(rule.AlsoSince, p.Now) < settle {
+		return nil, "the next step is due tomorrow", nil
+	}
+	if wait, err := p.unapplied(); wait != "" || err != nil {
+		return nil, wait, err
+	}
+	if p.Site.Secrets.Names[rule.Also].Rotated == "" { // it never was in use
+		return p.switchTo(rule.Also), "", nil
+	}
+	return p.retire(rule.Also), "", nil
+}
+
+// unapplied is why a step must wait for an apply.
+func (p planner) unapplied() (wait string, err error) {
+	applied, err := p.Observed.Applied()
+	if err == nil && !applied {
+		wait = "the live system is not as declared: mailplan apply first"
+	}
+	return wait, err
+}
+
+// stage makes the next value and lets the host accept it beside the one in use.
+func (p planner) stage() *Step {
+	name := other(p.st.Name)
+	return p.step("stage", fmt.Sprintf("%s: a new value %s is made, and accepted beside the one in use from the next apply on", p.st.Name, name), func(d *draft.Draft, v Values) error {
+		if err := p.make(v, p.st.Name, name); err != nil {
+			return err
+		}
+		if err := d.Unset(model.Path("secrets", "names", name)); err != nil {
+			return err
+		}
+		return p.also(d, p.st.Name, name)
+	})
+}
+
+// switchTo lets the other side use the new value; the old one is accepted still.
+func (p planner) switchTo(name string) *Step {
+	path := "edge.ingest.token"
+	if p.st.Name == p.Site.Edge.Ingest.SigningKey.Secret {
+		path = "edge.ingest.signingKey"
+	}
+	return p.step("switch", fmt.Sprintf("%s: the Worker uses %s from the next apply on", p.st.Name, name), func(d *draft.Draft, _ Values) error {
+		if err := d.Set(path+".secret", edit.Field{Value: name}.CUE()); err != nil {
+			return err
+		}
+		if err := p.alone(d, p.st.Name); err != nil {
+			return err
+		}
+		if days := p.Site.Secrets.Names[p.st.Name].RotateDays; days > 0 {
+			if err := d.Set(model.Path("secrets", "names", name)+".rotateDays", edit.Field{Value: days}.CUE()); err != nil {
+				return err
+			}
+		}
+		if err := d.SetSecretDay(p.st.Name, p.setDay()); err != nil { // marks it as the old one
+			return err
+		}
+		if err := d.SetSecretDay(name, p.day); err != nil {
+			return err
+		}
+		return p.also(d, name, p.st.Name)
+	})
+}
+
+func (p planner) setDay() string {
+	if p.st.Set == "" {
+		return p.day
+	}
+	return p.st.Set
+}
+
+// retire ends the overlap: only the value in use is good from the next apply on.
+func (p planner) retire(old string) *Step {
+	return p.step("retire", fmt.Sprintf("%s: %s is accepted no longer from the next apply on", p.st.Name, old), func(d *draft.Draft, v Values) error {
+		if err := p.alone(d, p.st.Name); err != nil {
+			return err
+		}
+		if err := d.Unset(model.Path("secrets", "names", old)); err != nil {
+			return err
+		}
+		return v.Remove(old)
+	})
+}
+
+func (p planner) also(d *draft.Draft, name, also string) error {
+	path := model.Path("secrets", "names", name)
+	if err := d.Set(path+".also", edit.Field{Value: also}.CUE()); err != nil {
+		return err
+	}
+	return d.Set(path+".alsoSince", edit.Field{Value: p.day}.CUE())
+}
+
+func (p planner) alone(d *draft.Draft, name string) error {
+	path := model.Path("secrets", "names", name)
+	if err := d.Unset(path + ".also"); err != nil {
+		return err
+	}
+	return d.Unset(path + ".alsoSince")
+}
+
+// other is the second of the two names that a secret with an overlap goes by in turn.
+func other(name string) string {
+	const second = ".b"
+	if n := len(name) - len(second); n > 0 && name[n:] == second {
+		return name[:n]
+	}
+	return name + second
+}

@@ -1,0 +1,422 @@
+package rotate_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/draft"
+	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/rotate"
+	"github.com/mailplan/mailplan/compiler/sandbox"
+	"github.com/mailplan/mailplan/compiler/sandbox/cloudflare"
+	"github.com/mailplan/mailplan/compiler/secrets"
+)
+
+// TestTwoYears lets a site rotate its secrets for two years of a moving clock, in a sandbox. Rotation is run every day
+// but for those that somebody forgets; an apply is forgotten, or cut off between two steps, every now and then. At every
+// step of every apply the token and key that the Worker uses must be ones that the daemon has loaded, and every key that
+// signs must be in DNS; every day a message is signed, and those of the last seven days must verify at every resolver, of
+// which one sees DNS as it was up to two days ago.
+func TestTwoYears(t *testing.T) {
+	w := newWorld(t)
+	start := time.Date(2027, 1, 1, 9, 0, 0, 0, time.UTC)
+	w.now = start
+	w.apply(0)
+	days := 730
+	if testing.Short() {
+		days = 120
+	}
+	for w.now = start; w.now.Before(start.AddDate(0, 0, days)); w.now = w.now.AddDate(0, 0, 1) {
+		if w.random.IntN(10) > 0 {
+			w.rotate()
+		}
+		switch n := w.random.IntN(20); {
+		case n == 0 && w.dirty: // forgotten today
+		case n < 4 && w.dirty:
+			w.apply(1 + w.random.IntN(4))
+		case w.dirty:
+			w.apply(0)
+		}
+		w.day()
+	}
+	t.Logf("%d applies, %d looks at every moment, %d messages verified; steps: %v", w.applies, w.looks, w.verified, w.steps)
+	if testing.Short() {
+		return
+	}
+	for stage, least := range map[string]int{"publish": 4, "switch": 18, "retire": 16, "stage": 14, "replace": 60} {
+		if w.steps[stage] < least {
+			t.Errorf("%d steps %s in two years, want at least %d", w.steps[stage], stage, least)
+		}
+	}
+	for _, st := range rotate.Statuses(w.load().Model, w.now) {
+		if st.Kind != rotate.Issued && (st.State == rotate.Overdue || st.State == rotate.Unknown) {
+			t.Errorf("%s is %s after two years: %+v", st.Name, st.State, st)
+		}
+	}
+}
+
+const twoDomains = `package site
+
+name: "home"
+relay: password: secret: "SENDGRID_API_KEY"
+edge: {
+	accountID: "0123456789abcdef0123456789abcdef"
+	tunnel: hostnames: {webmail: "mail.example.com", ingest: "mail-api.example.com"}
+}
+domains: "example.com": {
+	dkim: selectors: mail2026: {} // RSA
+	users: alice: {}
+	aliases: {postmaster: ["alice"], abuse: ["alice"], out: ["friend@elsewhere.example"]}
+}
+domains: "example.org": {
+	dkim: selectors: s1: {algorithm: "ed25519"}
+	aliases: {postmaster: ["alice@example.com"], abuse: ["alice@example.com"]}
+}
+`
+
+type world struct {
+	*testing.T
+	site, box string
+	edited    *compiler.Site // as it is since the last edit
+	now       time.Time
+	random    *rand.Rand
+	dirty     bool // there is something to apply
+	steps     map[string]int
+	looks     int
+	applies   int
+	verified  int
+	loaded    map[string][]string // what the daemon read when it last started: token and key files' values
+	history   []map[string][]string
+	sent      []message
+}
+
+type message struct {
+	at     time.Time
+	signed string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, site: t.TempDir(), box: filepath.Join(t.TempDir(), "box"), random: rand.New(rand.NewPCG(7, 7)), steps: map[string]int{}}
+	if err := os.WriteFile(filepath.Join(w.site, "site.cue"), []byte(twoDomains), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w *world) check(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatalf("%s: %v", w.now.Format(time.DateOnly), err)
+	}
+}
+
+func (w *world) load() *compiler.Site {
+	if w.edited == nil {
+		site, err := compiler.Load(w.site)
+		w.check(err)
+		w.edited = site
+	}
+	return w.edited
+}
+
+// rotate makes the day's steps as the command does.
+func (w *world) rotate() {
+	site := w.load()
+	steps, _, err := rotate.Steps(rotate.Request{Site: site.Model, Now: w.now, Observed: rotate.Observed{
+		DNS:     func(domain, selector, key string) (bool, error) { return w.everywhere(domain, selector, key), nil },
+		Applied: sync.OnceValues(func() (bool, error) { return w.plan(site).Empty(), nil }),
+	}})
+	w.check(err)
+	if len(steps) == 0 {
+		return
+	}
+	d, err := draft.Open(w.site)
+	w.check(err)
+	values := w.values()
+	for _, s := range steps {
+		w.check(s.Do(d, values))
+		w.steps[s.Stage]++
+	}
+	_, err = d.Check()
+	w.check(err)
+	values.save()
+	w.check(d.Write())
+	w.dirty, w.edited = true, nil
+}
+
+func (w *world) open(site *compiler.Site) (*sandbox.Sandbox, model.Tree) {
+	tree, err := site.Tree()
+	w.check(err)
+	box, err := sandbox.Open(w.box, site.Model, tree)
+	w.check(err)
+	return box, tree
+}
+
+func (w *world) plan(site *compiler.Site) plan.Plan {
+	box, tree := w.open(site)
+	p, err := box.Plan(context.Background(), site.Model, "", compiler.Digest(tree))
+	w.check(err)
+	return p
+}
+
+var errCut = errors.New("cut off")
+
+// apply carries a plan out, or the first steps of it, and looks at everything between any two.
+func (w *world) apply(steps int) {
+	site := w.load()
+	box, tree := w.open(site)
+	p, err := box.Plan(context.Background(), site.Model, "", compiler.Digest(tree))
+	w.check(err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	runs, restart := 0, false
+	progress := func(done, _ int, next plan.Change) {
+		if restart { // the step before has started the daemon anew
+			w.start()
+			restart = false
+		}
+		if w.loaded != nil {
+			w.look(fmt.Sprintf("before step %d of an apply", done))
+		}
+		restart = next.Plane == plan.Containers && w.loaded != nil
+		if runs++; steps > 0 && runs > steps {
+			cancel(errCut)
+		}
+	}
+	err = apply.Run(ctx, p, box.Planes, box.Journal, progress)
+	if ctx.Err() != nil {
+		return // the next one goes on
+	}
+	w.check(err)
+	w.start()
+	w.look("after an apply")
+	w.applies++
+	w.dirty = false
+}
+
+// start is what the daemon does when it starts: it reads its configuration and the files that this names.
+func (w *world) start() {
+	var conf struct {
+		Ingest struct {
+			Auth struct {
+				TokenFiles []string
+				Signature  struct{ KeyFiles []string }
+			}
+		}
+	}
+	data, err := os.ReadFile(w.hosted("config/runtime/mailpland.json"))
+	w.check(err)
+	w.check(json.Unmarshal(data, &conf))
+	w.loaded = map[string][]string{}
+	read := func(binding string, files []string) {
+		for _, f := range files {
+			value, err := os.ReadFile(w.hosted("secrets/" + path.Base(f)))
+			if errors.Is(err, fs.ErrNotExist) {
+				value, err = os.ReadFile(w.hosted("secrets/mailserver-api/" + path.Base(f)))
+			}
+			w.check(err)
+			w.loaded[binding] = append(w.loaded[binding], string(value))
+		}
+	}
+	read("INGEST_TOKEN", conf.Ingest.Auth.TokenFiles)
+	read("SIGNING_KEY", conf.Ingest.Auth.Signature.KeyFiles)
+}
+
+func (w *world) hosted(name string) string { return filepath.Join(w.box, "host/srv/mailserver", name) }
+
+// look holds what must be true at every moment.
+func (w *world) look(when string) {
+	w.Helper()
+	w.looks++
+	server, err := cloudflare.New(filepath.Join(w.box, "edge"), cloudflare.Options{})
+	w.check(err)
+	for binding, values := range w.loaded {
+		if !slices.ContainsFunc(values, func(v string) bool { return server.HasSecret("home-mail", binding, v) }) {
+			w.Fatalf("%s, %s: the daemon refuses the Worker's %s", w.now.Format(time.DateOnly), when, binding)
+		}
+	}
+	for domain, k := range w.signing() {
+		_, p, err := dkimkey.Public(k.private)
+		w.check(err)
+		if name := k.selector + "._domainkey." + domain; !rotate.Publishes(server.TXT(name), p) {
+			w.Fatalf("%s, %s: %s signs, and DNS has %q", w.now.Format(time.DateOnly), when, name, server.TXT(name))
+		}
+	}
+}
+
+type key struct {
+	selector string
+	private  []byte
+}
+
+var signer = regexp.MustCompile(`selector = "([^"]+)"; path = "/etc/rspamd/dkim/(.+)\.[^.]+\.key"`)
+
+// signing is what Rspamd signs with, by domain. Key files must be nobody else's to read.
+func (w *world) signing() map[string]key {
+	conf, err := os.ReadFile(w.hosted("config/rspamd/local.d/dkim_signing.conf"))
+	w.check(err)
+	out := map[string]key{}
+	for _, m := range signer.FindAllStringSubmatch(string(conf), -1) {
+		name := w.hosted("config/rspamd/dkim/" + m[2] + "." + m[1] + ".key")
+		info, err := os.Stat(name)
+		w.check(err)
+		if info.Mode().Perm()&0o077 != 0 {
+			w.Fatalf("%s may be read by others: %v", name, info.Mode())
+		}
+		private, err := os.ReadFile(name)
+		w.check(err)
+		out[m[2]] = key{m[1], private}
+	}
+	return out
+}
+
+// day ends a day: resolvers remember it, a message is signed for each domain, and the week's messages are verified.
+func (w *world) day() {
+	server, err := cloudflare.New(filepath.Join(w.box, "edge"), cloudflare.Options{})
+	w.check(err)
+	zone := map[string][]string{}
+	for _, d := range w.load().Model.Domains {
+		for _, s := range d.Selectors {
+			name := s.Name + "._domainkey." + d.Name
+			zone[name] = server.TXT(name)
+		}
+	}
+	w.history = append(w.history, zone)
+	for domain, k := range w.signing() {
+		w.sent = append(w.sent, message{w.now, w.sign(domain, k)})
+	}
+	w.sent = slices.DeleteFunc(w.sent, func(m message) bool { return w.now.Sub(m.at) > 7*24*time.Hour })
+	for _, m := range w.sent {
+		for lag := range min(3, len(w.history)) {
+			w.verify(m, lag)
+		}
+	}
+}
+
+// seen is a name as a resolver has it that is so many days behind.
+func (w *world) seen(name string, lag int) []string {
+	if i := len(w.history) - 1 - lag; i >= 0 {
+		return w.history[i][name]
+	}
+	return nil
+}
+
+func (w *world) everywhere(domain, selector, secret string) bool {
+	private, ok := w.values().m[secret]
+	if !ok {
+		return false
+	}
+	_, p, err := dkimkey.Public([]byte(private))
+	w.check(err)
+	for lag := range 3 {
+		if !rotate.Publishes(w.seen(selector+"._domainkey."+domain, lag), p) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) sign(domain string, k key) string {
+	private, err := parse(k.private)
+	w.check(err)
+	var b strings.Builder
+	mail := fmt.Sprintf("From: x@%s\r\nTo: y@elsewhere.example\r\nSubject: %s\r\n\r\nHello.\r\n", domain, w.now)
+	w.check(dkim.Sign(&b, strings.NewReader(mail), &dkim.SignOptions{Domain: domain, Selector: k.selector, Signer: private, Hash: crypto.SHA256}))
+	return b.String()
+}
+
+func parse(private []byte) (crypto.Signer, error) {
+	if block, _ := pem.Decode(private); block != nil {
+		k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return k.(crypto.Signer), nil
+	}
+	seed, err := base64.StdEncoding.DecodeString(string(private))
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
+}
+
+func (w *world) verify(m message, lag int) {
+	w.Helper()
+	results, err := dkim.VerifyWithOptions(strings.NewReader(m.signed), &dkim.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
+		if texts := w.seen(strings.TrimSuffix(name, "."), lag); len(texts) > 0 {
+			return texts, nil
+		}
+		return nil, errors.New("no such name")
+	}})
+	w.check(err)
+	for _, r := range results {
+		if r.Err != nil {
+			w.Fatalf("%s: a message of %s signed on %s does not verify at a resolver %d days behind: %v",
+				w.now.Format(time.DateOnly), r.Domain, m.at.Format(time.DateOnly), lag, r.Err)
+		}
+	}
+	w.verified++
+}
+
+// values are the sandbox's secrets.
+type values struct {
+	w *world
+	m map[string]string
+}
+
+func (w *world) values() values {
+	v := values{w, map[string]string{}}
+	data, err := os.ReadFile(filepath.Join(w.box, "secrets.json"))
+	w.check(err)
+	w.check(json.Unmarshal(data, &v.m))
+	return v
+}
+
+func (v values) save() {
+	data, err := json.Marshal(v.m)
+	v.w.check(err)
+	v.w.check(os.WriteFile(filepath.Join(v.w.box, "secrets.json"), data, 0o600))
+}
+
+func (v values) Value(name string) (string, error) {
+	if value, ok := v.m[name]; ok {
+		return value, nil
+	}
+	return "", fmt.Errorf("no secret %s", name)
+}
+
+func (v values) Set(name, value string) error {
+	v.m[name] = value
+	return nil
+}
+
+func (v values) Remove(name string) error {
+	delete(v.m, name)
+	return nil
+}
+
+var _ rotate.Values = (*secrets.Store)(nil)
