@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// bucket is one R2 bucket; its objects are only counted.
+// bucket is one R2 bucket. Of its objects the number is kept, and of some what a list shows.
 type bucket struct {
 	Name         string          `json:"name"`
 	Jurisdiction string          `json:"jurisdiction"`
@@ -16,6 +16,7 @@ type bucket struct {
 	Created      time.Time       `json:"creation_date"`
 	Rules        []lifecycleRule `json:"rules"`
 	Objects      int             `json:"objects"`
+	Held         []Object        `json:"held,omitempty"`
 }
 
 // lifecycleRule is a rule in the provider's form.

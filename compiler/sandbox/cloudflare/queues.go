@@ -1,6 +1,7 @@
 package cloudflare
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"time"
@@ -14,6 +15,8 @@ type queue struct {
 	Consumers []consumer    `json:"consumers"`
 	Created   time.Time     `json:"created"`
 	Modified  time.Time     `json:"modified"`
+
+	Messages []json.RawMessage `json:"messages,omitempty"`
 }
 
 type queueSettings struct {

@@ -52,6 +52,7 @@ func (s *Server) routes() {
 	s.handle("PATCH /accounts/{account}/queues/{queue}", editQueue)
 	s.handle("PUT /accounts/{account}/queues/{queue}", editQueue)
 	s.handle("DELETE /accounts/{account}/queues/{queue}", deleteQueue)
+	s.handle("POST /accounts/{account}/queues/{queue}/messages", pushMessage)
 	s.handle("GET /accounts/{account}/queues/{queue}/consumers", listConsumers)
 	s.handle("POST /accounts/{account}/queues/{queue}/consumers", createConsumer)
 	s.handle("PUT /accounts/{account}/queues/{queue}/consumers/{id}", putConsumer)
@@ -61,6 +62,7 @@ func (s *Server) routes() {
 	s.handle("POST /accounts/{account}/r2/buckets", createBucket)
 	s.handle("GET /accounts/{account}/r2/buckets/{bucket}", getBucket)
 	s.handle("DELETE /accounts/{account}/r2/buckets/{bucket}", deleteBucket)
+	s.handle("GET /accounts/{account}/r2/buckets/{bucket}/objects", listObjects)
 	s.handle("GET /accounts/{account}/r2/buckets/{bucket}/lifecycle", lifecycle)
 	s.handle("PUT /accounts/{account}/r2/buckets/{bucket}/lifecycle", lifecycle)
 
