@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,10 +32,11 @@ const token = "correct-horse-battery-staple"
 
 // daemon is a mailpland process that can be killed and started again.
 type daemon struct {
-	conf   *config.Config
-	path   string // of the configuration
-	url    string
-	stderr bytes.Buffer
+	conf    *config.Config
+	program string // this one, when empty
+	path    string // of the configuration
+	url     string
+	stderr  bytes.Buffer
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -80,7 +82,7 @@ func (p *daemon) start(t testing.TB) {
 	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cmd = exec.Command(os.Args[0], "serve", "--config", p.path)
+	p.cmd = exec.Command(cmp.Or(p.program, os.Args[0]), "serve", "--config", p.path)
 	p.cmd.Env = append(os.Environ(), "MAILPLAND_MAIN=1")
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {

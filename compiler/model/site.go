@@ -82,6 +82,7 @@ type Relay struct {
 	TLS                string    `json:"tls"`
 	MaxMessageMiB      int       `json:"maxMessageMiB"`
 	RatePerUserPerHour int       `json:"ratePerUserPerHour"`
+	ForwardFrom        string    `json:"forwardFrom"`
 }
 
 // Secrets is the declared part of the inventory; model.Inventory joins it with what the site needs.

@@ -97,6 +97,7 @@ type Smarthost struct {
 	Username     string   `json:"username,omitempty"`     // SASL PLAIN, only with TLS
 	PasswordFile string   `json:"passwordFile,omitempty"` // file with the password
 	Timeout      Duration `json:"timeout,omitempty"`      // for one message; default 2m
+	OwnFrom      bool     `json:"ownFrom,omitempty"`      // it takes no author of a foreign domain: From is rewritten
 }
 
 // SRS is the Sender Rewriting Scheme for mail that leaves for outside targets.

@@ -107,6 +107,33 @@ func TestOutsideTargets(t *testing.T) {
 	}
 }
 
+// TestOwnFrom sends on through a smarthost that takes no author of a foreign domain.
+func TestOwnFrom(t *testing.T) {
+	conf, host := outsideSettings(t)
+	conf.Smarthost.OwnFrom = true
+	e := start(t, conf)
+	send := func(from, to, author string) string {
+		t.Helper()
+		if code, res := e.post(t, from, []string{to}, []byte("From: "+author+"\r\nSubject: x\r\n\r\nhello\r\n")); code != 200 {
+			t.Fatalf("%d %+v", code, res)
+		}
+		return host.sent[len(host.sent)-1]
+	}
+	sent := send("s@b.example", "crm@example.com", "Eve <s@b.example>")
+	for _, want := range []string{"\r\nFrom: \"Eve via example.com\" <crm@example.com>\r\n", "\r\nReply-To: Eve <s@b.example>\r\n"} {
+		if !strings.Contains(sent, want) || strings.Count(sent, "\r\nFrom: ") != 1 {
+			t.Errorf("sent without %q: %q", want, sent)
+		}
+	}
+	rewritten, _, _ := strings.Cut(sent, " -> ")
+	if bounce := send("", rewritten, "MAILER-DAEMON@partner.example"); !strings.Contains(bounce, "via example.com\" <postmaster@example.com>\r\n") {
+		t.Errorf("bounce: %q", bounce)
+	}
+	if own := send("s@b.example", "crm@example.com", "alice@example.com"); !strings.Contains(own, "From: alice@example.com\r\n") || strings.Contains(own, "X-Original-From") {
+		t.Errorf("an author of ours: %q", own)
+	}
+}
+
 // TestAccessToken wants a token of the right team, audience and time.
 func TestAccessToken(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

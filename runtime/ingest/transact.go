@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -234,11 +235,33 @@ func (d *delivery) sendOutside(ctx context.Context, m *mail, edit message.Edit, 
 		return err
 	}
 	edit.Inserts = append(edit.Inserts, message.Insert{Name: "Delivered-To", Value: t.via})
+	if d.server.conf.Smarthost.OwnFrom && !d.ownAuthors(m.header) {
+		own := message.FromVia(m.header, d.senderOf(t))
+		edit.Remove, edit.Inserts = append(edit.Remove, own.Remove...), append(edit.Inserts, own.Inserts...)
+	}
 	header := d.head(m, edit, g)
 	r := d.server.outside.Send(ctx, from, t.Address,
 		io.MultiReader(bytes.NewReader(header), bytes.NewReader(m.first[m.length:]), m.tail()))
 	d.conclude(g, []lmtp.Result{r}, nil)
 	return nil
+}
+
+// ownAuthors says whether all authors of a message are of our domains.
+func (d *delivery) ownAuthors(h message.Header) bool {
+	table := d.server.table.current.Load()
+	domains := h.AuthorDomains()
+	return len(domains) > 0 && !slices.ContainsFunc(domains, func(name string) bool { return !table.HasDomain(name) })
+}
+
+// senderOf is the address of ours that sends a message on: the one it came to, but for a bounce, which came
+// to a rewritten reverse path.
+func (d *delivery) senderOf(t target) string {
+	if w := d.server.srs; w != nil {
+		if _, err := w.Reverse(t.via); err == nil {
+			return "postmaster@" + w.Domain
+		}
+	}
+	return t.via
 }
 
 // keyedReader passes the rest of the message on and has the key see it.

@@ -166,3 +166,48 @@ func FuzzHeader(f *testing.F) {
 		}
 	})
 }
+
+func TestFromVia(t *testing.T) {
+	for head, want := range map[string]string{
+		"From: Eve <s@b.example>\r\nSubject: x\r\n\r\n":      "Subject: x\r\nX-Original-From: Eve <s@b.example>\r\nReply-To: Eve <s@b.example>\r\nFrom: \"Eve via example.com\" <crm@example.com>\r\n\r\n",
+		"Reply-To: r@b.example\r\nfrom: s@b.example\r\n\r\n": "Reply-To: r@b.example\r\nX-Original-From: s@b.example\r\nFrom: \"s@b.example via example.com\" <crm@example.com>\r\n\r\n",
+		"From: =?utf-8?q?J=C3=BCrgen?= <j@b.example>\r\nReply-To: r@b.example\r\n\r\n": "Reply-To: r@b.example\r\nX-Original-From: =?utf-8?q?J=C3=BCrgen?= <j@b.example>\r\n" +
+			"From: =?utf-8?b?SsO8cmdlbiB2aWEgZXhhbXBsZS5jb20=?= <crm@example.com>\r\n\r\n",
+		"From: not an address\r\nFrom: two\r\nReply-To: x\r\n\r\n": "Reply-To: x\r\nX-Original-From: not an address\r\nFrom: \"not an address via example.com\" <crm@example.com>\r\n\r\n",
+		"Subject: x\r\n\r\n": "Subject: x\r\nFrom: \"via example.com\" <crm@example.com>\r\n\r\n",
+	} {
+		h := Parse([]byte(head))
+		if got := string(FromVia(h, "crm@example.com").Apply(h)); got != want {
+			t.Errorf("%q\n got %q\nwant %q", head, got, want)
+		}
+	}
+}
+
+func TestAuthorDomains(t *testing.T) {
+	for from, want := range map[string]string{
+		"From: a@B.example\r\n\r\n": "b.example", "From: A <a@b.example>, c@d.example\r\n\r\n": "b.example d.example",
+		"Subject: x\r\n\r\n": "", "From: nobody\r\n\r\n": "", "From: a@b.example\r\nFrom: c@d.example\r\n\r\n": "",
+	} {
+		if got := strings.Join(Parse([]byte(from)).AuthorDomains(), " "); got != want {
+			t.Errorf("%q: %q, want %q", from, got, want)
+		}
+	}
+}
+
+// FuzzFromVia changes any header section into one whose only author is ours.
+func FuzzFromVia(f *testing.F) {
+	f.Add([]byte("From: Eve <s@b.example>\r\nSubject: x\r\n\r\n"))
+	f.Add([]byte("From:0:; "))
+	f.Add([]byte("From: \xff\r\n =?x?q?y?= <\r\nfrom: a, b: c;\n\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n := Length(b); n >= 0 {
+			b = b[:n]
+		}
+		h := Parse(b)
+		out := Parse(FromVia(h, "crm@example.com").Apply(h))
+		domains := out.AuthorDomains()
+		if out.Count("From") != 1 || len(domains) != 1 || domains[0] != "example.com" {
+			t.Errorf("%q becomes %q", b, out.Fields)
+		}
+	})
+}

@@ -21,7 +21,7 @@ func Site() *model.Site {
 		},
 		Relay: model.Relay{
 			Provider: "sendgrid", Host: "smtp.sendgrid.net", Port: 587, Username: "apikey", TLS: "verify",
-			Password: secret("SENDGRID_API_KEY"), MaxMessageMiB: 30, RatePerUserPerHour: 200,
+			Password: secret("SENDGRID_API_KEY"), MaxMessageMiB: 30, RatePerUserPerHour: 200, ForwardFrom: "rewrite",
 		},
 		Edge:    edge(),
 		Domains: []model.Domain{domain()},

@@ -98,7 +98,7 @@ func ingest(s *model.Site) *config.Ingest {
 		c.Auth.Signature = &config.Signature{KeyFiles: accepted(s, in.SigningKey.Secret)}
 	}
 	if domain := model.NewRoutes(s).SRSDomain(); domain != "" {
-		c.Smarthost = &config.Smarthost{Address: fmt.Sprintf("postfix:%d", model.ForwardPort), TLS: "none"}
+		c.Smarthost = &config.Smarthost{Address: fmt.Sprintf("postfix:%d", model.ForwardPort), TLS: "none", OwnFrom: s.Relay.ForwardFrom == "rewrite"}
 		c.SRS = &config.SRS{Domain: domain, KeyFiles: accepted(s, model.SecretSRS)}
 	}
 	return c
