@@ -106,6 +106,14 @@ func volume(name, target string) types.ServiceVolumeConfig {
 	return types.ServiceVolumeConfig{Type: "volume", Source: name, Target: target}
 }
 
+// data is a volume on a folder that the host has with its owner and mode. Docker would give an empty one those of the
+// folder in the image, with what lies there.
+func data(name, target string) types.ServiceVolumeConfig {
+	v := volume(name, target)
+	v.Volume = &types.ServiceVolumeVolume{NoCopy: true}
+	return v
+}
+
 // healthy are dependencies whose health is waited for.
 func healthy(names ...string) types.DependsOnConfig {
 	out := types.DependsOnConfig{}

@@ -61,7 +61,7 @@ func (b *builder) mariadb() {
 	spec.Environment = env("MARIADB_ROOT_PASSWORD_FILE", "/run/secrets/MYSQL_ROOT_PASSWORD",
 		"MARIADB_ROOT_HOST", "localhost", "MARIADB_AUTO_UPGRADE", "1", "TZ", b.zone())
 	spec.Volumes = []types.ServiceVolumeConfig{
-		volume("db_data", "/var/lib/mysql"),
+		data("db_data", "/var/lib/mysql"),
 		config("mariadb/initdb", "/docker-entrypoint-initdb.d"),
 		config("mariadb/conf.d", "/etc/mysql/conf.d"),
 	}
@@ -75,7 +75,7 @@ func (b *builder) redis() {
 	spec.User, spec.ReadOnly = "999:1000", true
 	spec.Command = types.ShellCommand{"redis-server", "/usr/local/etc/redis/redis.conf"}
 	spec.Tmpfs = types.StringList{"/tmp"}
-	spec.Volumes = []types.ServiceVolumeConfig{volume("redis_data", "/data"), config("redis", "/usr/local/etc/redis")}
+	spec.Volumes = []types.ServiceVolumeConfig{data("redis_data", "/data"), config("redis", "/usr/local/etc/redis")}
 	spec.StopGracePeriod = grace(30 * time.Second)
 	b.add("redis", b.site.Containers.Redis, service(spec,
 		command("sh", "-c", `REDISCLI_AUTH="$(cat /run/secrets/REDIS_PASSWORD)" redis-cli ping | grep -q PONG`)))
@@ -99,7 +99,7 @@ func (b *builder) rspamd() {
 	spec.Tmpfs = types.StringList{"/tmp", "/run:uid=11333,gid=11333"}
 	spec.Environment = env("TZ", b.zone())
 	spec.Volumes = []types.ServiceVolumeConfig{
-		volume("rspamd_data", "/var/lib/rspamd"),
+		data("rspamd_data", "/var/lib/rspamd"),
 		config("rspamd/local.d", "/etc/rspamd/local.d"),
 		config("rspamd/override.d", "/etc/rspamd/override.d"),
 	}
@@ -129,7 +129,7 @@ func (b *builder) dovecot() {
 	spec.Environment = env("TZ", b.zone())
 	spec.Tmpfs = append(spec.Tmpfs, "/tmp", "/var/lib/dovecot:uid=1000,gid=1000", "/tmp/sieve-bin:uid=1000,gid=1000,mode=0700")
 	spec.Volumes = []types.ServiceVolumeConfig{
-		volume("mail_data", b.site.MailRoot()),
+		data("mail_data", b.site.MailRoot()),
 		config("dovecot", "/etc/dovecot"),
 		b.certificate(),
 		bind(b.site.Host.Root+"/bin/mailplan-learn", "/usr/local/bin/mailplan-learn", true),
@@ -233,7 +233,7 @@ func (b *builder) mailpland() {
 		data       []types.ServiceVolumeConfig
 	}{
 		{"mailserver-api", "serve", b.site.Containers.API, []string{"rspamd", "dovecot", "postfix"},
-			[]types.ServiceVolumeConfig{volume("mailpland_data", "/var/lib/mailpland")}},
+			[]types.ServiceVolumeConfig{data("mailpland_data", "/var/lib/mailpland")}},
 		{"usermgmt", "console", b.site.Containers.Usermgmt, []string{"mariadb"}, nil},
 	} {
 		spec := none
