@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -206,5 +208,43 @@ func checkOnce(t *testing.T, store *mailstore.Dovecot, want map[string]bool, use
 		for subject, n := range count {
 			t.Errorf("%s: %d of %q, which nobody sent", user, n, subject)
 		}
+	}
+}
+
+// TestMarkIsLost has Dovecot lose the mark of its duplicate test, as it does when it is killed after a message is
+// stored and before the mark is written, while mailpland has written nothing down either: a power cut. The message
+// was the first of its mailbox.
+func TestMarkIsLost(t *testing.T) {
+	store := mailstore.Start(t, "")
+	proxy := newBetween(t, store.LMTP)
+	d := newDaemon(t, func(c *config.Ingest) { c.LMTP = &config.LMTP{Address: proxy.Addr().String()} })
+	d.start(t)
+	message := []byte("Message-ID: <1@b.example>\r\nSubject: first\r\n\r\nhello\r\n")
+	struck := make(chan struct{})
+	proxy.arm(step{server: " Saved"}, func() { d.kill(); close(struck) })
+	if code, a := d.post("s@b.example", "u07@example.com", message, false); code != 0 {
+		t.Errorf("before the power cut: %d %+v", code, a)
+	}
+	waitStruck(t, struck, "power cut")
+	d.kill()
+	store.Kill(t)
+	marks, err := filepath.Glob(filepath.Join(store.Dir, "mail/example.com/u07/.dovecot.lda-dupes*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mark := range marks {
+		if err := os.Remove(mark); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store.Run(t)
+	d.start(t)
+	for range 2 {
+		if code, a := d.post("s@b.example", "u07@example.com", message, false); code != 200 {
+			t.Errorf("after it: %d %+v", code, a)
+		}
+	}
+	if n := len(store.Read(t, "u07@example.com", "INBOX")); n != 1 {
+		t.Errorf("%d copies", n)
 	}
 }
