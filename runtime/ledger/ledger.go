@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -21,9 +22,11 @@ import (
 // Key names a message by its content. Head covers the reverse path and the header section, Content all
 // of it, so that a message seen for the first time can be told from its header alone.
 type Key struct {
-	Head    [16]byte
+	Head    [headSize]byte
 	Content [32]byte
 }
+
+const headSize = 16
 
 // State is how far one delivery has come.
 type State byte
@@ -81,6 +84,7 @@ type Ledger struct {
 	failed  error // the first failed commit; nothing is accepted any more
 
 	claims claims
+	heads  atomic.Pointer[filter]
 }
 
 type write struct {
@@ -115,7 +119,7 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 	}
 	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{}, done: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
-	if err := errors.Join(l.begin(), l.Prune()); err != nil {
+	if err := errors.Join(l.begin(), l.Prune(), l.fillFilter()); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -181,6 +185,7 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 		r.Reply = r.Reply[:min(len(r.Reply), maxReply)]
 		k := recordKey(r.Key, r.Mailbox)
 		l.pending[k] = r
+		l.heads.Load().add(r.Key.Head[:])
 		if len(l.queue) == 0 {
 			l.oldest = now
 		}
@@ -195,10 +200,13 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 }
 
 // Seen says whether any message with this head is known. A false answer is final: no record can match.
-func (l *Ledger) Seen(head [16]byte) (bool, error) {
+func (l *Ledger) Seen(head [headSize]byte) (bool, error) {
+	if !l.heads.Load().has(head[:]) {
+		return false, nil
+	}
 	l.mu.Lock()
 	for k := range l.pending {
-		if k[:16] == string(head[:]) {
+		if k[:headSize] == string(head[:]) {
 			l.mu.Unlock()
 			return true, nil
 		}
@@ -211,6 +219,9 @@ func (l *Ledger) Seen(head [16]byte) (bool, error) {
 // Record where nothing is.
 func (l *Ledger) Lookup(k Key, mailboxes []string) ([]Record, error) {
 	found := make([]Record, len(mailboxes))
+	if !l.heads.Load().has(k.Head[:]) {
+		return found, nil
+	}
 	err := l.db.View(func(tx *bbolt.Tx) error {
 		for i, m := range mailboxes {
 			key := recordKey(k, m)

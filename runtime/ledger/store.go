@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -116,8 +118,8 @@ func (l *Ledger) commitLoop() {
 		if len(batch) > 0 {
 			day := l.now().UTC().Format(dayLayout)
 			err := l.commit(day, batch)
-			if err == nil && day != today {
-				err = l.Prune()
+			if err == nil && day != today && today != "" {
+				err = errors.Join(l.Prune(), l.fillFilter())
 			}
 			today = day
 			l.settle(batch, err)
@@ -153,6 +155,7 @@ func (l *Ledger) commit(day string, batch []write) error {
 		if err != nil {
 			return err
 		}
+		slices.SortStableFunc(batch, func(x, y write) int { return strings.Compare(x.key, y.key) }) // pages in their order
 		for _, w := range batch {
 			if err := b.Put([]byte(w.key), encode(w.rec)); err != nil {
 				return err
