@@ -30,16 +30,17 @@ type Browser struct {
 	endpoint string // host:port of DevTools
 }
 
-// Start runs a browser as long as the test. It takes any certificate.
-func Start(t testing.TB) *Browser {
+// Start runs a browser as long as the test. It takes any certificate; flags are added to its command line.
+func Start(t testing.TB, flags ...string) *Browser {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(need.Program(t, "chromium", "chromium-browser", "google-chrome"), "--headless=new", "--no-sandbox",
-		"--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run", "--ignore-certificate-errors",
-		"--remote-debugging-port=0", "--remote-allow-origins=*", "--user-data-dir="+dir, "--lang=en-US", "about:blank")
+	flags = append(flags, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions",
+		"--no-first-run", "--ignore-certificate-errors", "--remote-debugging-port=0", "--remote-allow-origins=*",
+		"--user-data-dir="+dir, "--lang=en-US", "about:blank")
+	cmd := exec.Command(need.Program(t, "chromium", "chromium-browser", "google-chrome"), flags...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	out, err := cmd.StderrPipe()
 	if err == nil {

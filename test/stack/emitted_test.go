@@ -85,7 +85,7 @@ func TestEmittedStack(t *testing.T) {
 	}
 	t.Run("ports", func(t *testing.T) { ports(t, p) })
 	run(t, journal, actors{
-		t: t, journal: journal, project: p, smarthost: smarthost, tunnel: tunnel, dkimRecord: record,
+		t: t, journal: journal, project: p, smarthost: smarthost, tunnel: tunnel, dkimRecord: record, chromium: surf(t, p, tunnel),
 		alice:    person("alice@example.com", passwordOf("alice@example.com")),
 		bob:      person("bob@example.com", bobs),
 		stranger: person("alice@example.com", "a guess"),
@@ -127,9 +127,13 @@ func run(t *testing.T, journal *stack.Journal, flows []flow) {
 	for _, f := range flows {
 		start, result := time.Now(), "ok"
 		t.Run(f.name, func(t *testing.T) {
-			if err := f.run(); err != nil {
+			defer func() {
+				if t.Failed() {
+					result = "FAILED"
+				}
+			}()
+			if err := f.run(t); err != nil {
 				t.Error(err)
-				result = "FAILED"
 			}
 		})
 		fmt.Fprintf(&table, "%-60s %-6s %6.2fs\n", f.name, result, time.Since(start).Seconds())

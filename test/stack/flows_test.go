@@ -15,6 +15,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"github.com/mailplan/mailplan/test/browser"
 	"github.com/mailplan/mailplan/test/stack"
 )
 
@@ -28,7 +29,7 @@ const (
 // flow is one way that mail or a person takes through the stack.
 type flow struct {
 	name string
-	run  func() error
+	run  func(t *testing.T) error
 }
 
 // actors are who and what the flows need.
@@ -41,34 +42,40 @@ type actors struct {
 	dkimRecord string
 	journal    *stack.Journal
 	project    *stack.Project
+	chromium   *browser.Browser
 }
 
 func (a actors) flows() []flow {
 	return []flow{
-		{"IMAP: sign-in with the declared password", a.alice.SignIn},
-		{"IMAP: wrong password refused", refused(a.stranger.SignIn, "Authentication failed")},
-		{"inbound: to a user", a.arrives("alice@example.com", a.alice, "INBOX")},
-		{"inbound: to an alias of two", a.both("sales@example.com")},
-		{"inbound: plus address", a.arrives("bob+list@example.com", a.bob, "INBOX")},
-		{"inbound: unknown address to the catch-all", a.arrives("whoever@example.com", a.alice, "INBOX")},
-		{"inbound: foreign domain refused", a.refusedLetter("someone@other.example", letter("writer@partner.example", "elsewhere"), "not served here")},
-		{"inbound: GTUBE refused", a.refusedLetter("alice@example.com", letter("writer@partner.example", "bad")+gtube+"\r\n", "Gtube")},
-		{"inbound: EICAR refused", a.refusedLetter("alice@example.com", infected(), "malware")},
-		{"inbound: outside target of an alias relayed with SRS", a.forwarded},
-		{"POP3S: the message of IMAP is there", a.byPOP3},
-		{"submission 465: signed, relayed by TLS", a.submits("465")},
-		{"submission 587: signed, relayed by TLS", a.submits("587")},
-		{"submission: X-SMTPAPI stripped", a.stripped},
-		{"submission: another user's address refused", a.refusesSender("bob@example.com", "not owned by user")},
-		{"submission: foreign address refused", a.refusesSender("alice@other.example", "not owned by user")},
-		{"submission: null sender refused", a.refusesSender("", "null sender")},
-		{"submission: no relay without sign-in", refused(func() error {
-			return a.open().Submit("587", "alice@example.com", []string{"x@partner.example"}, letter("alice@example.com", "open relay"))
-		}, "not logged in")},
-		{"learning: a message moved to Junk is learnt as spam", a.learns},
-		{"user retired in the database alone: no sign-in, mail waits", a.retires},
-		{"webmail: the sign-in page by the tunnel", a.webmail},
+		{"IMAP: sign-in with the declared password", mail(a.alice.SignIn)},
+		{"IMAP: wrong password refused", mail(refused(a.stranger.SignIn, "Authentication failed"))},
+		{"inbound: to a user", mail(a.arrives("alice@example.com", a.alice, "INBOX"))},
+		{"inbound: to an alias of two", mail(a.both("sales@example.com"))},
+		{"inbound: plus address", mail(a.arrives("bob+list@example.com", a.bob, "INBOX"))},
+		{"inbound: unknown address to the catch-all", mail(a.arrives("whoever@example.com", a.alice, "INBOX"))},
+		{"inbound: foreign domain refused", mail(a.refusedLetter("someone@other.example", letter("writer@partner.example", "elsewhere"), "not served here"))},
+		{"inbound: GTUBE refused", mail(a.refusedLetter("alice@example.com", letter("writer@partner.example", "bad")+gtube+"\r\n", "Gtube"))},
+		{"inbound: EICAR refused", mail(a.refusedLetter("alice@example.com", infected(), "malware"))},
+		{"inbound: outside target of an alias relayed with SRS", mail(a.forwarded)},
+		{"POP3S: the message of IMAP is there", mail(a.byPOP3)},
+		{"submission 465: signed, relayed by TLS", mail(a.submits("465"))},
+		{"submission 587: signed, relayed by TLS", mail(a.submits("587"))},
+		{"submission: X-SMTPAPI stripped", mail(a.stripped)},
+		{"submission: another user's address refused", mail(a.refusesSender("bob@example.com", "not owned by user"))},
+		{"submission: foreign address refused", mail(a.refusesSender("alice@other.example", "not owned by user"))},
+		{"submission: null sender refused", mail(a.refusesSender("", "null sender"))},
+		{"submission: no relay without sign-in", mail(a.closed)},
+		{"learning: a message moved to Junk is learnt as spam", mail(a.learns)},
+		{"user retired in the database alone: no sign-in, mail waits", mail(a.retires)},
+		{"inbound: mailbox full", mail(a.full)},
+		{"console in a browser: sign-in, own password", a.console},
+		{"webmail in a browser: read, answer, change password", a.webmail},
 	}
+}
+
+// mail is a flow without a browser.
+func mail(run func() error) func(*testing.T) error {
+	return func(*testing.T) error { return run() }
 }
 
 // refused turns an expected refusal into success.
@@ -265,16 +272,32 @@ func (a actors) open() stack.Client {
 	return stack.Client{Address: a.alice.Address, TLS: a.alice.TLS}
 }
 
-func (a actors) webmail() error {
-	request, err := http.NewRequest("GET", "http://mail.example.com/", nil)
-	if err != nil {
+// closed tries to relay without signing in.
+func (a actors) closed() error {
+	return refused(func() error {
+		return a.open().Submit("587", "alice@example.com", []string{"x@partner.example"}, letter("alice@example.com", "open relay"))
+	}, "not logged in")()
+}
+
+// full sends bob more than he has room for.
+func (a actors) full() (err error) {
+	quota := func(mb int) error {
+		_, err := a.project.SQL(fmt.Sprintf("UPDATE mailserver.users SET quota_mb = %d WHERE email = 'bob@example.com'", mb))
+		if err == nil {
+			_, err = a.project.Compose("exec", "--no-TTY", "dovecot", "doveadm", "auth", "cache", "flush")
+		}
 		return err
 	}
-	status, body, err := a.tunnel.Do(request)
-	if err == nil && (status != http.StatusOK || !strings.Contains(body, "rcmloginuser")) {
-		err = fmt.Errorf("%d: %.300s", status, body)
+	if err := quota(1); err != nil {
+		return err
 	}
-	return err
+	defer func() { err = errors.Join(err, quota(2048)) }()
+	// Whoever still has room is let go past it once, by some megabytes.
+	big := letter("writer@partner.example", "too much") + strings.Repeat("Too much of it.\r\n", 100_000)
+	if err := a.send("bob@example.com", big); err != nil {
+		return err
+	}
+	return a.refusedLetter("bob@example.com", letter("writer@partner.example", "and more"), "5.2.2")()
 }
 
 // trusting is a TLS configuration that insists on a name and trusts the test's authority alone.
