@@ -30,6 +30,7 @@ const (
 	SecretSRS             = "SRS_KEY"
 	SecretConsoleSession  = "CONSOLE_SESSION_KEY"
 	SecretBackupSigning   = "BACKUP_SIGNING_KEY"
+	SecretBackupDrill     = "BACKUP_DRILL_IDENTITY"
 	SecretTailscaleAuth   = "TAILSCALE_AUTHKEY"
 	rotatePassword        = 90
 	rotateAPIKey          = 365
@@ -111,8 +112,12 @@ func (s *Site) edgeSecrets() []Secret {
 }
 
 func (s *Site) backupSecrets() []Secret {
-	list := []Secret{{Name: SecretBackupSigning, Purpose: "signs backup manifests", Generated: true, RotateDays: rotateSigningMaterial,
-		UsedBy: []string{"host"}, Path: "backup"}}
+	list := []Secret{
+		{Name: SecretBackupSigning, Purpose: "signs backup manifests", Generated: true, RotateDays: rotateSigningMaterial,
+			UsedBy: []string{"host"}, Path: "backup"},
+		{Name: SecretBackupDrill, Purpose: "age identity with which drills open backups", Generated: true, RotateDays: rotateSigningMaterial,
+			UsedBy: []string{"host"}, Path: "backup.drill"},
+	}
 	if s.Backup.Offsite != nil {
 		s3 := s.Backup.Offsite.S3
 		for _, ref := range []struct{ name, field string }{{s3.AccessKeyID.Secret, "accessKeyID"}, {s3.SecretAccessKey.Secret, "secretAccessKey"}} {

@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
+
+	"filippo.io/age"
 
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
 	"github.com/mailplan/mailplan/compiler/emit/emittest"
@@ -26,6 +29,7 @@ func TestConsumersTakeWhatIsMade(t *testing.T) {
 		"dkim/example.com/mail2026":           dkim("rsa"),
 		ed.Secret:                             dkim("ed25519"),
 		model.SecretBackupSigning:             file(t, func(path string) error { _, err := manifest.ReadSigningKey(path); return err }),
+		model.SecretBackupDrill:               func(v string) error { _, err := age.ParseIdentities(strings.NewReader(v)); return err },
 		s.Edge.Ingest.Token.Secret:            file(t, func(path string) error { _, err := ingest.ReadSecret(path); return err }),
 		s.Edge.Ingest.SigningKey.Secret:       file(t, func(path string) error { _, err := ingest.ReadSecret(path); return err }),
 		model.SecretSRS:                       file(t, func(path string) error { _, err := ingest.ReadSecret(path); return err }),

@@ -11,6 +11,8 @@ import (
 	"math/big"
 	"strings"
 
+	"filippo.io/age"
+
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
 	"github.com/mailplan/mailplan/compiler/model"
 )
@@ -37,8 +39,8 @@ func NewGenerator(s *model.Site) Generator {
 	return g
 }
 
-// Make makes up a value: a DKIM key by its selector, RSA in PEM (PKCS #8), Ed25519 as Rspamd has it, an Ed25519 seed for signing backups, else a
-// password of letters and digits.
+// Make makes up a value: a DKIM key by its selector, RSA in PEM (PKCS #8), Ed25519 as Rspamd has it, an Ed25519 seed for signing backups, an
+// age identity for drills, else a password of letters and digits.
 func (g Generator) Make(name string) (string, error) {
 	sel, dkim := g.selectors[name]
 	switch {
@@ -50,6 +52,12 @@ func (g Generator) Make(name string) (string, error) {
 			return "", fmt.Errorf("make %s: %w", name, err)
 		}
 		return base64.StdEncoding.EncodeToString(seed), nil
+	case name == model.SecretBackupDrill:
+		identity, err := age.GenerateX25519Identity()
+		if err != nil {
+			return "", fmt.Errorf("make %s: %w", name, err)
+		}
+		return identity.String(), nil
 	}
 	return password(name)
 }
@@ -68,6 +76,10 @@ func (g Generator) Check(name, value string) error {
 		seed, err := base64.StdEncoding.DecodeString(value)
 		if err != nil || len(seed) != ed25519.SeedSize {
 			return fmt.Errorf("%s: want 32 bytes in base64", name)
+		}
+	case name == model.SecretBackupDrill:
+		if _, err := age.ParseX25519Identity(value); err != nil {
+			return fmt.Errorf("%s: want an age identity (AGE-SECRET-KEY-1…)", name)
 		}
 	case strings.ContainsAny(value, "\r\n\x00"):
 		return fmt.Errorf("%s: want one line", name)

@@ -49,7 +49,11 @@ func New(c config.Backup) (*Executor, error) {
 		}
 		x.recipients = append(x.recipients, recipient)
 	}
-	var err error
+	own, err := drillRecipients(c.Drill.IdentityFile)
+	if err != nil {
+		return nil, err
+	}
+	x.recipients = append(x.recipients, own...)
 	if x.zone, err = time.LoadLocation(c.Schedule.TimeZone); err != nil {
 		return nil, err
 	}
@@ -62,6 +66,50 @@ func New(c config.Backup) (*Executor, error) {
 	}
 	x.store = local.Store{Path: c.Local.Path, Trusted: trusted}
 	return x, nil
+}
+
+// drillRecipients are the public keys of the drill's own identity: what it is to open must be encrypted to it.
+func drillRecipients(path string) ([]age.Recipient, error) {
+	if path == "" {
+		return nil, nil
+	}
+	identities, err := readIdentities(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the drill says so; backups come first
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []age.Recipient
+	for _, identity := range identities {
+		if known, ok := identity.(*age.X25519Identity); ok {
+			all = append(all, known.Recipient())
+		}
+	}
+	return all, nil
+}
+
+func readIdentities(path string) ([]age.Identity, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("drill identity: %w", err)
+	}
+	defer file.Close()
+	identities, err := age.ParseIdentities(file)
+	if err != nil {
+		return nil, fmt.Errorf("drill identity %s: %w", path, err)
+	}
+	return identities, nil
+}
+
+// audience is a text that changes when the recipients do.
+func (x *Executor) audience() string {
+	var names []string
+	for _, r := range x.recipients {
+		names = append(names, fmt.Sprint(r))
+	}
+	slices.Sort(names)
+	return manifest.Hash([]byte(strings.Join(slices.Compact(names), "\n")))
 }
 
 // prepareKey makes the signing key if there is none, and notes it among those that are trusted.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
@@ -120,5 +121,33 @@ func TestClockSetBackIsRefused(t *testing.T) {
 	s.Clock = s.Clock.AddDate(0, 0, -40)
 	if _, err := s.Executor(t).Run(context.Background(), backup.RunOptions{}); err == nil || !strings.Contains(err.Error(), "set the clock") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestNewRecipientCanOpenEverything: what was stored for others only is stored anew.
+func TestNewRecipientCanOpenEverything(t *testing.T) {
+	s := backuptest.NewSite(t)
+	s.Run(t, backup.RunOptions{})
+	second, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(t, "drill-identity", second.String()+"\n")
+	s.Config.Drill.IdentityFile = s.Path("drill-identity") // its public key need not be declared
+	s.Clock = s.Clock.AddDate(0, 0, 1)
+	r := s.Run(t, backup.RunOptions{})
+	if r.Head.Written != r.Head.Packed {
+		t.Errorf("%d bytes of %d were written anew", r.Head.Written, r.Head.Packed)
+	}
+	s.Write(t, "identity", second.String()+"\n")
+	restoreByHand(t, s, filepath.Join(s.Config.Local.Path, r.Snapshot), s.Path("restored"))
+	got := backuptest.Tree(t, s.Path("restored"))
+	delete(got, ".")
+	if diff := cmp.Diff(s.Want(t), got); diff != "" {
+		t.Errorf("restored tree (-want +got):\n%s", diff)
+	}
+	s.Clock = s.Clock.AddDate(0, 0, 1)
+	if r := s.Run(t, backup.RunOptions{}); r.Head.Written != 0 {
+		t.Errorf("the run after wrote %d bytes again", r.Head.Written)
 	}
 }

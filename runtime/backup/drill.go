@@ -2,8 +2,8 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"filippo.io/age"
@@ -58,14 +58,9 @@ func (x *Executor) PermitRisk() error {
 
 func (x *Executor) drillIdentities() ([]age.Identity, error) {
 	if x.config.Drill.IdentityFile == "" {
-		return nil, fmt.Errorf("drill: name the drill's age identity in drill.identityFile; its public key must be one of the recipients")
+		return nil, errors.New("drill: name the drill's age identity in drill.identityFile")
 	}
-	file, err := os.Open(x.config.Drill.IdentityFile)
-	if err != nil {
-		return nil, fmt.Errorf("drill identity: %w", err)
-	}
-	defer file.Close()
-	return age.ParseIdentities(file)
+	return readIdentities(x.config.Drill.IdentityFile)
 }
 
 func (x *Executor) drillSource(ctx context.Context) (extract.Source, string, error) {

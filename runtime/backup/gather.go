@@ -14,6 +14,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup/collect"
 	"github.com/mailplan/mailplan/runtime/backup/dump"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/backup/redis"
 	"github.com/mailplan/mailplan/runtime/backup/restore"
 	"github.com/mailplan/mailplan/runtime/config"
 )
@@ -30,8 +31,8 @@ type prepared struct {
 	err   error // why there is nothing to read
 }
 
-// prepare makes the files of classes that cannot be read as they lie: dumps, Git bundles, the ledger's copy, in a
-// folder of the state. It comes before any mailbox is read, so that each user in the dump has a mailbox at least as
+// prepare makes the files of classes that cannot be read as they lie: dumps, Git bundles, copies of the ledger and
+// of Redis, in a folder of the state. It comes before any mailbox is read, so that each user in the dump has a mailbox at least as
 // new.
 func (x *Executor) prepare(ctx context.Context) ([]prepared, error) {
 	staging := x.statePath("staging")
@@ -41,7 +42,7 @@ func (x *Executor) prepare(ctx context.Context) ([]prepared, error) {
 	var all []prepared
 	for _, c := range x.config.Classes {
 		p := prepared{class: c, root: c.Path}
-		if c.Kind == "mariadb" || c.Kind == "git" || c.Kind == "ledger" {
+		if slices.Contains([]string{"mariadb", "git", "ledger", "redis"}, c.Kind) {
 			p.root = filepath.Join(staging, c.Name)
 			if err := os.MkdirAll(p.root, 0o700); err != nil {
 				return nil, err
@@ -64,10 +65,24 @@ func produce(ctx context.Context, c config.BackupClass, dir string) error {
 	switch c.Kind {
 	case "mariadb":
 		return dump.Server{BackupDatabase: *c.Database}.Dump(ctx, dir)
+	case "redis":
+		return copyRedis(ctx, c, dir)
 	case "ledger":
 		return copyLedger(ctx, c, filepath.Join(dir, filepath.Base(c.Path)))
 	}
 	return bundle(ctx, c.Path, filepath.Join(dir, filepath.Base(c.Path)+".bundle"))
+}
+
+func copyRedis(ctx context.Context, c config.BackupClass, dir string) error {
+	server := redis.Server{Address: c.Redis.Address, Data: c.Path}
+	if c.Redis.PasswordFile != "" {
+		password, err := os.ReadFile(c.Redis.PasswordFile)
+		if err != nil {
+			return fmt.Errorf("redis password: %w", err)
+		}
+		server.Password = strings.TrimRight(string(password), "\r\n")
+	}
+	return server.Copy(ctx, dir)
 }
 
 // bundle writes all branches and tags of a Git repository into one file `git clone` can read.

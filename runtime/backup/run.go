@@ -52,7 +52,7 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 	err = errors.Join(err, x.remember(func(rec *Record) {
 		rec.LastRun = &r
 		if base != "" {
-			rec.Base, rec.BadPacks = base, nil
+			rec.Base, rec.Audience, rec.BadPacks = base, x.audience(), nil
 		}
 		if err == nil {
 			rec.LastSuccess = &r

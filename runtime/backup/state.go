@@ -42,6 +42,8 @@ type Record struct {
 	VerifiedHead string    `json:"verifiedHead,omitempty"`
 	// Base is the SHA-256 of the clear manifest the next run compares with, which is in its file's name.
 	Base string `json:"base,omitempty"`
+	// Audience is who can open the packs of that run, as a hash: for other recipients everything is stored anew.
+	Audience string `json:"audience,omitempty"`
 	// BadPacks are damaged copies found by verify; the next run stores their files again.
 	BadPacks []string `json:"badPacks,omitempty"`
 }
@@ -107,6 +109,10 @@ func (x *Executor) basePath(hash string) string { return x.statePath("manifest-"
 // base is the clear manifest the next run compares with: none, if it is not what it was.
 func (x *Executor) base(r Record) string {
 	if r.Base == "" {
+		return ""
+	}
+	if r.Audience != x.audience() {
+		x.Log.Warn("backups are for other recipients than those of the run before: everything is stored anew")
 		return ""
 	}
 	path := x.basePath(r.Base)

@@ -48,11 +48,18 @@ type BackupOffsite struct {
 // BackupClass is one kind of data, one source.
 type BackupClass struct {
 	Name     string          `json:"name"`               // mailboxes, database, config, tls, dkim, bayes, ledger, sieve, …
-	Kind     string          `json:"kind"`               // maildir, tree, mariadb, git or ledger
+	Kind     string          `json:"kind"`               // maildir, tree, mariadb, git, ledger or redis
 	Path     string          `json:"path,omitempty"`     // the folder or file, or the Git repository; not for mariadb
 	Exclude  []string        `json:"exclude,omitempty"`  // patterns of base names to leave out
 	Database *BackupDatabase `json:"database,omitempty"` // for mariadb
 	Ledger   *BackupLedger   `json:"ledger,omitempty"`   // for ledger
+	Redis    *BackupRedis    `json:"redis,omitempty"`    // for redis, whose Path is the server's data folder
+}
+
+// BackupRedis is the running server that writes its snapshot into the class's folder.
+type BackupRedis struct {
+	Address      string `json:"address"` // HOST:PORT
+	PasswordFile string `json:"passwordFile,omitempty"`
 }
 
 // BackupLedger is the running daemon that gives out copies of its ledger.
@@ -92,11 +99,12 @@ type BackupDrill struct {
 	EveryDays    int    `json:"everyDays,omitempty"`    // default 30
 	MaxAgeDays   int    `json:"maxAgeDays,omitempty"`   // a green receipt is good for so long; default 45
 	Scratch      string `json:"scratch,omitempty"`      // folder the drill may fill and empty, which nobody can pass through to (0711); default state/drill
-	IdentityFile string `json:"identityFile,omitempty"` // age identity of the drill, one of the recipients'
+	IdentityFile string `json:"identityFile,omitempty"` // age identity of the drill; backups are encrypted to it besides the recipients
 	MariaDBD     string `json:"mariadbd,omitempty"`     // default mariadbd
 	InstallDB    string `json:"installDB,omitempty"`    // default mariadb-install-db
 	Client       string `json:"client,omitempty"`       // default mariadb; it must go where its option file says, never to the live server
 	IMAP         string `json:"imap,omitempty"`         // Dovecot's imap program; default /usr/lib/dovecot/imap
+	Dovecot      string `json:"dovecot,omitempty"`      // series of that Dovecot, 2.3 (default) or 2.4
 	MinimumRows  int64  `json:"minimumRows,omitempty"`  // a restored database with fewer rows is red; default 1
 }
 
@@ -112,6 +120,9 @@ func (b *Backup) problems(at string) (found Problems) {
 	positive(&found, at+".schedule.deadlineHours", int64(b.Schedule.DeadlineHours))
 	positive(&found, at+".drill.everyDays", int64(b.Drill.EveryDays))
 	positive(&found, at+".drill.maxAgeDays", int64(b.Drill.MaxAgeDays))
+	if b.Drill.Dovecot != "2.3" && b.Drill.Dovecot != "2.4" {
+		found.add(at+".drill.dovecot", "%q is not 2.3 or 2.4", b.Drill.Dovecot)
+	}
 	if b.Local.KeepWeekly < 0 {
 		found.add(at+".local.keepWeekly", "must not be negative")
 	}
@@ -142,6 +153,7 @@ func (b *Backup) defaults() {
 	set(&b.Drill.InstallDB, "mariadb-install-db")
 	set(&b.Drill.Client, "mariadb")
 	set(&b.Drill.IMAP, "/usr/lib/dovecot/imap")
+	set(&b.Drill.Dovecot, "2.3")
 	set(&b.Drill.MinimumRows, 1)
 	set(&b.Drill.Scratch, filepath.Join(b.State, "drill"))
 	if o := b.Offsite; o != nil {
@@ -189,8 +201,11 @@ func (c *BackupClass) check(found *Problems, at string) {
 	case "ledger":
 		absolute(found, at+".path", c.Path)
 		c.Ledger.check(found, at+".ledger")
+	case "redis":
+		absolute(found, at+".path", c.Path)
+		c.Redis.check(found, at+".redis")
 	default:
-		found.add(at+".kind", "%q is not one of maildir, tree, mariadb, git, ledger", c.Kind)
+		found.add(at+".kind", "%q is not one of maildir, tree, mariadb, git, ledger, redis", c.Kind)
 	}
 }
 
@@ -201,6 +216,14 @@ func (l *BackupLedger) check(found *Problems, at string) {
 	}
 	checkURL(found, at+".url", l.URL)
 	absolute(found, at+".tokenFile", l.TokenFile)
+}
+
+func (r *BackupRedis) check(found *Problems, at string) {
+	if r == nil {
+		found.add(at, "say how to reach the server")
+		return
+	}
+	checkDialable(found, at+".address", r.Address)
 }
 
 func (d *BackupDatabase) check(found *Problems, at string) {

@@ -42,7 +42,7 @@ func (b *builder) secrets() {
 	if b.tailnetContainer() {
 		b.give("tailscale", 0, model.SecretTailscaleAuth)
 	}
-	b.give(executor, 0, model.SecretBackupSigning)
+	b.give(executor, 0, model.SecretBackupSigning, model.SecretBackupDrill)
 	if off := b.site.Backup.Offsite; off != nil {
 		b.give(executor, 0, off.S3.AccessKeyID.Secret, off.S3.SecretAccessKey.Secret)
 	}

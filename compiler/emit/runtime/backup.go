@@ -25,7 +25,7 @@ func backup(s *model.Site) (*config.Backup, error) {
 		SigningKeyFile: secretFile(s, model.SecretBackupSigning),
 		Schedule: config.BackupSchedule{Daily: b.Daily.At, Weekly: b.Weekly.On, TimeZone: s.Host.Timezone,
 			DeadlineHours: b.DeadlineHours},
-		Drill: config.BackupDrill{EveryDays: b.Drill.EveryDays, MaxAgeDays: b.Drill.MaxAgeDays},
+		Drill: drill(s),
 	}
 	if b.ScanBeforeRestore {
 		out.Restore.ClamScan = s.Host.Root + "/" + scanScript
@@ -37,6 +37,30 @@ func backup(s *model.Site) (*config.Backup, error) {
 	}
 	return out, nil
 }
+
+// drill is held on the host as well, with programs of the stack's own images. Backups are encrypted to its identity
+// besides the declared recipients, so that nobody has to declare its public key.
+func drill(s *model.Site) config.BackupDrill {
+	program := func(name string) string { return s.Host.Root + "/" + drillScripts + name }
+	series := "2.4"
+	if s.Containers.Dovecot.Version23() {
+		series = "2.3"
+	}
+	return config.BackupDrill{
+		EveryDays:    s.Backup.Drill.EveryDays,
+		MaxAgeDays:   s.Backup.Drill.MaxAgeDays,
+		Scratch:      drillScratch(s),
+		IdentityFile: secretFile(s, model.SecretBackupDrill),
+		MariaDBD:     program("mariadbd"),
+		InstallDB:    program("mariadb-install-db"),
+		Client:       program("mariadb"),
+		IMAP:         program("imap"),
+		Dovecot:      series,
+	}
+}
+
+// drillScratch is the folder that a drill fills and empties.
+func drillScratch(s *model.Site) string { return s.Host.Storage.Fast + "/backup-drill" }
 
 func offsite(s *model.Site) *config.BackupOffsite {
 	if s.Backup.Offsite == nil {
@@ -65,6 +89,10 @@ func classes(s *model.Site) ([]config.BackupClass, error) {
 	if err != nil {
 		return nil, err
 	}
+	store, err := s.ServiceAddress("redis", "store")
+	if err != nil {
+		return nil, err
+	}
 	// The host reaches its containers by their addresses, published or not.
 	ledger := &config.BackupLedger{TokenFile: secretFile(s, s.Edge.Ingest.Token.Secret),
 		URL: fmt.Sprintf("http://%s:%d/ledger", api, s.Monitoring.Metrics.Port)}
@@ -81,7 +109,8 @@ func classes(s *model.Site) ([]config.BackupClass, error) {
 		tree("config", root, "bin"),
 		tree("tls", fast+"/tls"),
 		tree("dkim", root+"/config/rspamd/dkim"),
-		tree("bayes", fast+"/redis"),
+		{Name: "bayes", Kind: "redis", Path: fast + "/redis", Redis: &config.BackupRedis{
+			Address: store.String() + ":6379", PasswordFile: secretFile(s, model.SecretRedisPassword)}},
 		{Name: "ledger", Kind: "ledger", Path: fast + "/mailpland/ledger.db", Ledger: ledger},
 	}, nil
 }

@@ -12,6 +12,7 @@ const (
 	dumpScript   = "scripts/mariadb-dump"
 	clientScript = "scripts/mariadb"
 	scanScript   = "scripts/clamscan"
+	drillScripts = "scripts/drill/"
 )
 
 // hostFiles are programs that stand for those in the containers, so that the host needs neither a database
@@ -27,13 +28,45 @@ func hostFiles(s *model.Site) []model.File {
 	unit := file("config/systemd/mailpland-backup.service", "backup", []byte(head+places.Replace(executorUnit)))
 	journal := file("config/journald/mailpland-backup.conf", "monitoring.logs", []byte(head+journalSettings(s)))
 	unit.Reads, journal.Reads = []string{"host"}, []string{"host"}
-	return []model.File{
+	files := []model.File{
 		script(dumpScript, "backup", databaseProgram("mariadb-dump")),
 		script(clientScript, "backup", databaseProgram("mariadb")),
 		script(scanScript, "backup.scanBeforeRestore", scanProgram),
 		unit,
 		journal,
 	}
+	for _, p := range drillPrograms(s) {
+		files = append(files, script(drillScripts+p.name, "backup.drill", p.text()))
+	}
+	return files
+}
+
+// drillProgram is a program of an image that a drill calls.
+type drillProgram struct{ name, path, image, user, options, scratch string }
+
+func drillPrograms(s *model.Site) []drillProgram {
+	const root, nobody = "0:0", "65534:65534" // Dovecot opens no mail as root
+	imap := "/dovecot/libexec/dovecot/imap"
+	if s.Containers.Dovecot.Version23() {
+		imap = "/usr/lib/dovecot/imap"
+	}
+	mariadb, dovecot, scratch := s.Containers.MariaDB.Reference(), s.Containers.Dovecot.Reference(), drillScratch(s)
+	return []drillProgram{
+		{"mariadbd", "mariadbd", mariadb, root, "", scratch},
+		{"mariadb-install-db", "mariadb-install-db", mariadb, root, "", scratch},
+		{"mariadb", "mariadb", mariadb, root, "", scratch},
+		{"imap", imap, dovecot, nobody, " -e USER -e HOME -e MAIL", scratch},
+	}
+}
+
+// text runs the program in a container of its own. It is not the server in use, and cannot reach that: there is no
+// network, and of the host only the folder of the drill.
+func (p drillProgram) text() string {
+	return `# ` + p.name + ` of the stack's own image for drills, in a container that is removed when it ends. It sees no network, and
+# of this host the drill's folder only: it can do nothing to the server in use.
+exec docker run --rm --interactive --network none --user ` + p.user + ` --read-only --tmpfs /tmp --cap-drop ALL \
+	--security-opt no-new-privileges` + p.options + ` -v ` + p.scratch + `:` + p.scratch + ` --entrypoint ` + p.path + ` ` + p.image + ` "$@"
+`
 }
 
 // databaseProgram runs a program of the server's container as root of the database, which may come by the

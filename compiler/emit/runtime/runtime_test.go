@@ -72,6 +72,9 @@ func TestBackup(t *testing.T) {
 	if names[0] != "database" {
 		t.Errorf("%s comes before the dump: a user in it could have no mailbox", names[0])
 	}
+	if d := got.Drill; d.IdentityFile != "/srv/mailserver/secrets/BACKUP_DRILL_IDENTITY" || d.Client != "/srv/mailserver/scripts/drill/mariadb" || d.Dovecot != "2.4" {
+		t.Errorf("drills never fall due, or load into the server in use: %+v", d)
+	}
 	if o := got.Offsite; o.LockDays != 30 || o.Mode != "COMPLIANCE" || o.SecretAccessKeyFile != "/srv/mailserver/secrets/AWS_SECRET_ACCESS_KEY" {
 		t.Errorf("off-site: %+v", o)
 	}
@@ -79,6 +82,10 @@ func TestBackup(t *testing.T) {
 		t.Errorf("backup: %+v", got)
 	}
 
+	s.Containers.Dovecot.Image = "dovecot/dovecot:2.3.21"
+	if d := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Backup.Drill; d.Dovecot != "2.3" {
+		t.Errorf("drill with the image of 2.3: %+v", d)
+	}
 	s.Backup.Offsite, s.Backup.Classes, s.Backup.ScanBeforeRestore = nil, []string{"mailboxes"}, false
 	got = parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Backup
 	if got.Offsite != nil || len(got.Classes) != 1 || got.Restore.ClamScan != "" {
@@ -253,6 +260,7 @@ func TestHostPrograms(t *testing.T) {
 	}{
 		{"mariadb-dump", []string{"--defaults-file=/tmp/x", "--quick", "mailserver"}, "|mariadb-dump|--quick|mailserver|"},
 		{"mariadb", []string{"--no-defaults", "--help"}, "|mariadb|--help|"},
+		{"drill/imap", []string{"-c", "x"}, "|/mnt/ssd/mailserver/backup-drill:/mnt/ssd/mailserver/backup-drill|--entrypoint|/dovecot/libexec/dovecot/imap|dovecot/dovecot:2.4.5|-c|x|"},
 		{"clamscan", []string{"--infected", "/mnt/scratch dir"}, "|/mnt/scratch dir:/mnt/scratch dir:ro|-v|/mnt/ssd/mailserver/clamav:/var/lib/clamav:ro|--entrypoint|clamscan|clamav/clamav:1.4_base|--infected|/mnt/scratch dir|"},
 	}
 	for _, tt := range tests {

@@ -52,44 +52,51 @@ func (d *Drill) database(ctx context.Context, c config.BackupClass, dumps string
 	return strings.Join(said, "; "), nil
 }
 
-// startMariaDB starts a server on a socket, without a network port, with its data in the scratch folder.
+// startMariaDB starts a server on a socket, without a network port, with its data in the scratch folder: all it
+// touches lies there, so that the programs may be ones which run in containers and see nothing else.
 func (d *Drill) startMariaDB(ctx context.Context, scratch string) (dump.Server, func(), error) {
 	me, err := user.Current()
 	if err != nil {
 		return dump.Server{}, nil, err
 	}
-	sockets, err := os.MkdirTemp("", "drill-") // a socket's path must stay short
-	if err != nil {
-		return dump.Server{}, nil, err
+	socket := filepath.Join(scratch, ".s")
+	if longest := 107; len(socket) > longest { // sun_path of unix(7), less the NUL
+		return dump.Server{}, nil, fmt.Errorf("drill.scratch: %s is too long for the path of a socket", scratch)
 	}
 	data := "--datadir=" + filepath.Join(scratch, ".mariadb")
 	out, err := exec.CommandContext(ctx, d.Config.Drill.InstallDB, "--no-defaults", data, "--user="+me.Username, "--skip-test-db",
 		"--skip-name-resolve", "--auth-root-authentication-method=normal").CombinedOutput()
 	if err != nil {
-		return dump.Server{}, nil, errors.Join(fmt.Errorf("%s: %w: %s", d.Config.Drill.InstallDB, err, lastLine(out)), os.RemoveAll(sockets))
+		return dump.Server{}, nil, fmt.Errorf("%s: %w: %s", d.Config.Drill.InstallDB, err, lastLine(out))
 	}
-	socket := filepath.Join(sockets, "s")
 	var log bytes.Buffer
 	cmd := exec.Command(d.Config.Drill.MariaDBD, "--no-defaults", data, "--user="+me.Username, "--socket="+socket, "--skip-networking",
-		"--skip-name-resolve", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--pid-file="+filepath.Join(sockets, "pid"))
+		"--skip-name-resolve", "--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--pid-file="+filepath.Join(scratch, ".pid"))
 	cmd.Stderr = &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // docker run passes that on; SIGKILL it could not
 	if err := cmd.Start(); err != nil {
-		return dump.Server{}, nil, errors.Join(err, os.RemoveAll(sockets))
+		return dump.Server{}, nil, err
 	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); cmd.Wait() }()
-	stop := func() {
-		cmd.Process.Kill() // nothing of it is kept
-		<-ended
-		os.RemoveAll(sockets)
-	}
-	server := dump.Server{BackupDatabase: config.BackupDatabase{Socket: socket, User: "root", Client: d.Config.Drill.Client}}
+	stop := func() { end(cmd.Process, ended) }
+	server := dump.Server{Options: scratch, BackupDatabase: config.BackupDatabase{Socket: socket, User: "root", Client: d.Config.Drill.Client}}
 	if err := await(ctx, server, socket, ended); err != nil {
 		stop()
 		return dump.Server{}, nil, fmt.Errorf("%w: %s", err, lastLine(log.Bytes()))
 	}
 	return server, stop, nil
+}
+
+// end asks a process to end, and does not wait long: nothing of it is kept.
+func end(p *os.Process, ended <-chan struct{}) {
+	_ = p.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		_ = p.Kill()
+		<-ended
+	}
 }
 
 // await waits for the server, and makes sure that the client talks to it: one that went to the live

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mailplan/mailplan/runtime/backup/extract"
+	"github.com/mailplan/mailplan/runtime/backup/redis"
 	"github.com/mailplan/mailplan/runtime/backup/restore"
 	"github.com/mailplan/mailplan/runtime/config"
 )
@@ -49,6 +50,7 @@ func (d *Drill) Run(ctx context.Context) (*Receipt, error) {
 		r.RTO = time.Since(start).Seconds()
 		d.keys(r, scratch)
 		d.bundles(ctx, r, scratch)
+		d.stores(r, scratch)
 		d.scan(ctx, r, scratch)
 	}
 	if ctx.Err() != nil {
@@ -115,6 +117,13 @@ func (d *Drill) of(kind string) []config.BackupClass {
 		}
 	}
 	return found
+}
+
+// stores checks that each snapshot of Redis is whole, in itself.
+func (d *Drill) stores(r *Receipt, scratch string) {
+	for _, c := range d.of("redis") {
+		r.add("redis "+c.Name, "the snapshot is whole", redis.Check(filepath.Join(scratch, c.Name, redis.Dump)))
+	}
 }
 
 // scan looks for viruses in what came back; a find is told, and is no failure of the backup.

@@ -39,7 +39,7 @@ func drillable(t *testing.T) (*backuptest.Site, *backuptest.S3) {
 		config.BackupClass{Name: "dkim", Kind: "tree", Path: s.Path("dkim")})
 	writeKeys(t, s)
 	s.Config.Drill = config.BackupDrill{IdentityFile: s.Path("identity"), MaxAgeDays: 45, MinimumRows: 1, MariaDBD: need.Program(t, "mariadbd"),
-		InstallDB: need.Program(t, "mariadb-install-db"), Client: need.Program(t, "mariadb"), IMAP: imapProgram(t)}
+		InstallDB: need.Program(t, "mariadb-install-db"), Client: need.Program(t, "mariadb"), IMAP: imapProgram(t), Dovecot: "2.3"}
 	server := backuptest.StartS3(t, "copies")
 	offsite := server.Offsite(t, s, "copies")
 	s.Config.Offsite = &offsite

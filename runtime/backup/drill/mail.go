@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
 )
@@ -37,33 +40,41 @@ func (d *Drill) mailClass(ctx context.Context, class, scratch string) (string, e
 		return "", err
 	}
 	conf := filepath.Join(scratch, ".dovecot.conf")
-	if err := writeDovecotConf(conf, scratch); err != nil {
+	if err := d.writeDovecotConf(conf, scratch); err != nil {
 		return "", err
 	}
-	var wrong []error
+	wrong := d.openAll(ctx, conf, scratch, boxes)
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
 	folders, messages := 0, 0
-	for _, maildir := range slices.Sorted(mapKeys(boxes)) {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if err := d.openMaildir(ctx, conf, filepath.Join(scratch, maildir), boxes[maildir]); err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w", maildir, err))
-		}
-		for _, n := range boxes[maildir] {
+	for _, box := range boxes {
+		for _, n := range box {
 			folders, messages = folders+1, messages+n
 		}
 	}
 	return fmt.Sprintf("Dovecot opens %d mailboxes with %d folders and %d messages", len(boxes), folders, messages), joined(wrong)
 }
 
-func mapKeys(m map[string]inbox) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
+// openAll opens the mailboxes, several at once: starting a program, in a container above all, is mostly waiting.
+func (d *Drill) openAll(ctx context.Context, conf, scratch string, boxes map[string]inbox) []error {
+	names := slices.Sorted(maps.Keys(boxes))
+	wrong := make([]error, len(names))
+	var group errgroup.Group
+	group.SetLimit(max(d.Workers, 1))
+	for i, maildir := range names {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
 			}
-		}
+			if err := d.openMaildir(ctx, conf, filepath.Join(scratch, maildir), boxes[maildir]); err != nil {
+				wrong[i] = fmt.Errorf("%s: %w", maildir, err)
+			}
+			return nil
+		})
 	}
+	_ = group.Wait() // its functions return none
+	return slices.DeleteFunc(wrong, func(err error) bool { return err == nil })
 }
 
 // inboxes counts the messages of every Maildir of a class.
@@ -120,13 +131,20 @@ func giveAway(dir string) error {
 	})
 }
 
-func writeDovecotConf(file, scratch string) error {
+// dovecotConf is what a Dovecot needs to open any one Maildir, HOME, by series.
+var dovecotConf = map[string]string{
+	"2.3": "mail_location = maildir:~/\n",
+	// It clears its environment but for what is named, and has no home without a user database.
+	"2.4": "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\nmail_driver = maildir\nmail_home = %{env:HOME}\nmail_path = ~/\n" +
+		"import_environment {\n  USER = %{env:USER}\n  HOME = %{env:HOME}\n}\n",
+}
+
+func (d *Drill) writeDovecotConf(file, scratch string) error {
 	uid, gid := os.Geteuid(), os.Getegid()
 	if uid == 0 {
 		uid, gid = nobody, nobody
 	}
-	text := fmt.Sprintf(`base_dir = %s/.dovecot
-mail_location = maildir:~/
+	text := dovecotConf[d.Config.Drill.Dovecot] + fmt.Sprintf(`base_dir = %s/.dovecot
 mail_uid = %d
 mail_gid = %d
 first_valid_uid = 1

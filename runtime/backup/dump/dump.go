@@ -24,7 +24,10 @@ import (
 const AccountsFile = "accounts.sql"
 
 // Server is how to reach a MariaDB server and its programs.
-type Server struct{ config.BackupDatabase }
+type Server struct {
+	config.BackupDatabase
+	Options string // folder for the programs' option files; empty for the system's
+}
 
 // Dump writes NAME.sql for each declared database into dir. On an error the file of that database is
 // not there, and the others are.
@@ -143,7 +146,7 @@ func (s Server) optionFile() (string, error) {
 		}
 		set("password", strings.TrimRight(string(password), "\r\n"))
 	}
-	file, err := os.CreateTemp("", "mailpland-*.cnf") // made 0600
+	file, err := os.CreateTemp(s.Options, "mailpland-*.cnf") // made 0600
 	if err != nil {
 		return "", err
 	}
