@@ -24,7 +24,7 @@ func newAccountsCmd() *cobra.Command {
 		Use:   "accounts",
 		Short: "Read and change the rows of domains, users and aliases, for mailplan apply",
 	}
-	cmd.AddCommand(newAccountsReadCmd(), newAccountsApplyCmd())
+	cmd.AddCommand(newAccountsReadCmd(), newAccountsApplyCmd(), newAccountsEditsCmd(), newAccountsAnswerCmd())
 	return cmd
 }
 
@@ -62,6 +62,46 @@ func newAccountsApplyCmd() *cobra.Command {
 				return fmt.Errorf("read changes: %w", err)
 			}
 			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error { return mariadb.Apply(cmd.Context(), db, changes) })
+		},
+	}
+	path = configFlag(cmd)
+	return cmd
+}
+
+func newAccountsEditsCmd() *cobra.Command {
+	var path *string
+	cmd := &cobra.Command{
+		Use:   "edits",
+		Short: "Print the edits of the site that wait for mailplan, as JSON",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error {
+				list, err := mariadb.Edits(cmd.Context(), db)
+				if err != nil {
+					return err
+				}
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
+			})
+		},
+	}
+	path = configFlag(cmd)
+	return cmd
+}
+
+func newAccountsAnswerCmd() *cobra.Command {
+	var path *string
+	cmd := &cobra.Command{
+		Use:   "answer",
+		Short: "Write down mailplan's answers to edits, from standard input (JSON)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var answers []accounts.EditAnswer
+			in := json.NewDecoder(cmd.InOrStdin())
+			in.DisallowUnknownFields()
+			if err := in.Decode(&answers); err != nil {
+				return fmt.Errorf("read answers: %w", err)
+			}
+			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error { return mariadb.AnswerEdits(cmd.Context(), db, answers) })
 		},
 	}
 	path = configFlag(cmd)

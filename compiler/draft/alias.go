@@ -142,3 +142,15 @@ func (d *Draft) Redirect(address, to string) error {
 	}
 	return nil
 }
+
+// PutAlias declares an alias, or makes the one that is there lead to exactly these targets.
+func (d *Draft) PutAlias(address string, targets []string) error {
+	localpart, dom, err := d.split(address)
+	if err != nil {
+		return err
+	}
+	if aliasOf(dom, localpart) != nil {
+		return d.SetAlias(address, targets)
+	}
+	return d.AddAlias(address, targets)
+}

@@ -67,7 +67,11 @@ func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Ho
 	}
 	if o.chose(plan.Edge) {
 		keys := cloudflare.Secrets{Value: store.Value, PublicKey: store.PublicKey}
-		if list, err = cloudflare.Planes(o.Site, account, keys, h.RoutesRef()); err != nil {
+		past, err := cloudflare.ReadPast(o.Site, h.Read)
+		if err != nil {
+			return nil, err
+		}
+		if list, err = cloudflare.Planes(o.Site, account, keys, past, h.RoutesRef()); err != nil {
 			return nil, err
 		}
 	}
@@ -77,16 +81,30 @@ func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Ho
 
 // accountsPlane keys fingerprints of passwords with the password of the database, which whoever sees them has anyway.
 func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (*accounts.Plane, error) {
-	p := &accounts.Plane{Site: o.Site, Secrets: store.Value, Store: database{engine: engine, project: o.Site.Name,
-		Runtime: accounts.Runtime{Run: func(ctx context.Context, verb string, stdin io.Reader) ([]byte, error) {
-			return engine.Exec(ctx, keeper, stdin, "/mailpland", "accounts", verb, "--config", "/etc/mailpland/mailpland.json")
-		}}}}
+	p := &accounts.Plane{Site: o.Site, Secrets: store.Value, Store: database{engine: engine, project: o.Site.Name, Runtime: behind(engine)}}
 	if !o.chose(plan.Accounts) {
 		return p, nil
 	}
 	key, err := store.Value(model.SecretAccountsDB)
 	p.Key = []byte(key)
 	return p, err
+}
+
+// behind is the database behind the keeper.
+func behind(engine containers.Docker) accounts.Runtime {
+	return accounts.Runtime{Run: func(ctx context.Context, verb string, stdin io.Reader) ([]byte, error) {
+		return engine.Exec(ctx, keeper, stdin, "/mailpland", "accounts", verb, "--config", "/etc/mailpland/mailpland.json")
+	}}
+}
+
+// Accounts reaches the account database of a site on its host, and opens no secret for it. Close is to be called once.
+func Accounts(ctx context.Context, s *model.Site, env func(string) string) (r accounts.Runtime, close func() error, err error) {
+	t := &Target{}
+	machine, err := t.connect(ctx, Options{Site: s, Env: env})
+	if err != nil {
+		return r, nil, err
+	}
+	return behind(containers.Docker{Run: machine.run, Dir: s.Host.Root}), t.Close, nil
 }
 
 // keeper is the service whose mailpland may change the account database.

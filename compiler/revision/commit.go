@@ -274,3 +274,19 @@ func (c Commit) stage(repo *git.Repository, sub string) error {
 	}
 	return nil
 }
+
+// DeleteBranch forgets a branch that is not checked out; one that is not there is no error.
+func DeleteBranch(dir, branch string) error {
+	repo, err := open(dir)
+	if err != nil {
+		return err
+	}
+	name := plumbing.NewBranchReferenceName(branch)
+	if head, err := repo.Head(); err == nil && head.Name() == name {
+		return fmt.Errorf("%s is checked out here", branch)
+	}
+	if err := repo.Storer.RemoveReference(name); err != nil {
+		return fmt.Errorf("delete the branch %s: %w", branch, err)
+	}
+	return nil
+}

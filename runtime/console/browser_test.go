@@ -111,6 +111,22 @@ func TestBrowser(t *testing.T) {
 		p.Leave(func() { p.Click(`a[href="/domains"]`) })
 		sound(t, p, "boss-domains")
 
+		p.Leave(func() { p.Click(`a[href="/edits"]`) })
+		sound(t, p, "boss-edits-none")
+		p.Leave(func() { p.Click(`a[href="/edits/new?verb=add-user"]`) })
+		focused(p, "address")
+		sound(t, p, "boss-edit")
+		fill(p, "address", "carol@b.example")
+		p.Press("Tab")
+		p.Type("Carol")
+		p.Leave(func() { p.Press("Enter") })
+		sound(t, p, "boss-edit-asked")
+		s.mailplan(t, proposal)
+		p.Wait(`document.querySelector('#mail') !== null`) // comes by itself
+		sound(t, p, "boss-edit-proposed")
+		p.Leave(func() { p.Click(`button[value="confirm"]`) })
+		sound(t, p, "boss-edit-confirmed")
+
 		p.Go(s.web.URL + "/users/new@b.example")
 		p.Leave(func() { p.Click(`form[action$="/link"] button`) })
 		sound(t, p, "boss-link")
@@ -145,6 +161,9 @@ func TestBrowser(t *testing.T) {
 		sound(t, p, "root-aliases")
 		p.Go(s.web.URL + "/domains")
 		sound(t, p, "root-domains")
+		p.Go(s.web.URL + "/edits/new?verb=retire-user&address=user00012@a.example")
+		sound(t, p, "root-retire")
+		p.Go(s.web.URL + "/domains")
 		p.Leave(func() { p.Click(`button[value="en"]`) })
 		p.Wait(`document.documentElement.lang === 'en' && location.pathname === '/domains'`)
 		p.Leave(func() { p.Click(`form[action="/sign-out"] button`) })
@@ -153,10 +172,12 @@ func TestBrowser(t *testing.T) {
 	t.Run("administrator on a phone", func(t *testing.T) {
 		p := chromium.Open(t, 390, 844, true)
 		enter(t, p, s, "root@a.example")
-		for _, path := range []string{"/users", "/aliases", "/domains"} {
+		for _, path := range []string{"/users", "/aliases", "/domains", "/edits"} {
 			p.Go(s.web.URL + path)
 			sound(t, p, "phone-root-"+path[1:])
 		}
+		p.Leave(func() { p.Click(`tbody a`) })
+		sound(t, p, "phone-root-edit")
 	})
 }
 

@@ -225,7 +225,7 @@ func many(t testing.TB, s *site, n int) {
 }
 
 // pagesOfMany are what an administrator opens in a large site.
-var pagesOfMany = []string{"/", "/users", "/users?page=100", "/users?q=user09", "/users?q=nobody", "/users/user05000@a.example", "/aliases", "/aliases?q=alias099", "/domains", "/password", "/app-passwords"}
+var pagesOfMany = []string{"/", "/users", "/users?page=100", "/users?q=user09", "/users?q=nobody", "/users/user05000@a.example", "/aliases", "/aliases?q=alias099", "/domains", "/edits", "/password", "/app-passwords"}
 
 // BenchmarkPages measures each page at 10,000 users, session and database included.
 func BenchmarkPages(b *testing.B) {

@@ -1,6 +1,7 @@
 // Package console is the web site of the mail server: people sign in with their mailbox and keep what they own
 // (password, app passwords, second factor), administrators see what is declared and how it is. Pages are rendered here
-// and work without JavaScript. It changes nothing that the site's repository declares, and knows no compiler.
+// and work without JavaScript. It changes nothing that the site's repository declares: what administrators want changed it
+// writes down for mailplan, and shows what mailplan answers. It knows no compiler.
 package console
 
 import (
@@ -115,6 +116,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /welcome/{token}", s.welcome)
 	mux.HandleFunc("GET /aliases", s.administrator(s.listAliases))
 	mux.HandleFunc("GET /domains", s.administrator(s.listDomains))
+	mux.HandleFunc("GET /edits", s.administrator(s.listEdits))
+	mux.HandleFunc("POST /edits", s.administrator(s.askEdit))
+	mux.HandleFunc("GET /edits/new", s.administrator(s.newEdit))
+	mux.HandleFunc("GET /edits/{id}", s.administrator(s.showEdit))
+	mux.HandleFunc("POST /edits/{id}", s.administrator(s.decideEdit))
 	mux.HandleFunc("/", s.notFound)
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(s.crossOrigin))

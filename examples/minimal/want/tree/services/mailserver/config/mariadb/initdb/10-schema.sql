@@ -136,3 +136,17 @@ CREATE TABLE IF NOT EXISTS console_links (
     FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 INSERT IGNORE INTO schema_migrations (id, name) VALUES (6, 'app passwords, second factors, sessions, links');
+
+-- 7: edits of the site that administrators ask for in the console, and what mailplan answers to them.
+CREATE TABLE IF NOT EXISTS console_edits (
+    id BIGINT AUTO_INCREMENT PRIMARY KEY,
+    asked_by VARCHAR(255) NOT NULL,
+    domain VARCHAR(255) NOT NULL,
+    asked_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    request TEXT NOT NULL,
+    state VARCHAR(16) NOT NULL DEFAULT 'asked',
+    answer MEDIUMTEXT NULL,
+    KEY console_edits_state (state),
+    KEY console_edits_domain (domain)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT IGNORE INTO schema_migrations (id, name) VALUES (7, 'edits asked for in the console');

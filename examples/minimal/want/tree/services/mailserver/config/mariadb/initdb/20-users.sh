@@ -57,6 +57,7 @@ statements() {
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_factors TO 'usermgmt'@'%';
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_sessions TO 'usermgmt'@'%';
 		GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_links TO 'usermgmt'@'%';
+		GRANT SELECT, INSERT, UPDATE ON mailserver.console_edits TO 'usermgmt'@'%';
 		GRANT SELECT ON mailserver.schema_migrations TO 'usermgmt'@'%';
 	SQL
 }

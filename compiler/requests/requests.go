@@ -1,0 +1,191 @@
+// Package requests makes the edits that administrators ask for in the console. The console runs beside the accounts and
+// can't touch the site's repository; whoever has the repository runs this: an edit is proposed on a branch of its own, with its
+// lines, what it does to addresses and the plan, and made on the current branch once it is confirmed.
+package requests
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/mailplan/mailplan/compiler/draft"
+	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/revision"
+	"github.com/mailplan/mailplan/runtime/accounts"
+)
+
+// Keeper has the edits: the account database behind the console.
+type Keeper interface {
+	Edits(ctx context.Context) ([]accounts.Edit, error)
+	Answer(ctx context.Context, answers []accounts.EditAnswer) error
+}
+
+// Maker makes edits in the repository around Dir.
+type Maker struct {
+	Dir   string
+	Merge bool // confirmed edits may be made on the current branch
+	Now   time.Time
+	// Plan is what a branch would change on every plane, as text.
+	Plan func(ctx context.Context, from, to string) (string, error)
+}
+
+// Outcome is one answered edit, for people.
+type Outcome struct {
+	Edit   accounts.Edit       `json:"edit"`
+	Answer accounts.EditAnswer `json:"answer"`
+}
+
+// Work answers every edit that waits, one after the other, so that each sees those before it.
+func (m Maker) Work(ctx context.Context, k Keeper) (done []Outcome, err error) {
+	list, err := k.Edits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		answer, err := m.answer(ctx, e)
+		if err != nil {
+			return done, fmt.Errorf("edit %d: %w", e.ID, err)
+		}
+		if answer.State == "" {
+			continue
+		}
+		answer.ID = e.ID
+		if err := k.Answer(ctx, []accounts.EditAnswer{answer}); err != nil {
+			return done, err
+		}
+		done = append(done, Outcome{e, answer})
+	}
+	return done, nil
+}
+
+// branchOf is where an edit is proposed.
+func branchOf(e accounts.Edit) string { return fmt.Sprintf("console/%d", e.ID) }
+
+func (m Maker) answer(ctx context.Context, e accounts.Edit) (accounts.EditAnswer, error) {
+	switch {
+	case e.State == accounts.Asked:
+		return m.propose(ctx, e)
+	case e.State == accounts.Confirmed && m.Merge:
+		return m.merge(e)
+	case e.State == accounts.Discarded:
+		return accounts.EditAnswer{State: accounts.Dropped}, revision.DeleteBranch(m.Dir, branchOf(e))
+	}
+	return accounts.EditAnswer{}, nil
+}
+
+// propose commits the edit on a branch of its own. One that a crash left behind is made anew.
+func (m Maker) propose(ctx context.Context, e accounts.Edit) (a accounts.EditAnswer, err error) {
+	branch := branchOf(e)
+	if err := revision.DeleteBranch(m.Dir, branch); err != nil {
+		return a, err
+	}
+	base, err := revision.Base(m.Dir, "")
+	if err != nil {
+		return a, err
+	}
+	d, err := draft.OpenBranch(m.Dir, branch)
+	if err != nil {
+		return a, err
+	}
+	if a, err = m.commit(d, e); err != nil || a.State == accounts.Refused {
+		return a, err
+	}
+	a.State, a.Branch = accounts.Proposed, branch
+	a.Plan, err = m.Plan(ctx, base, branch)
+	return a, err
+}
+
+// merge makes the edit on the current branch as it is now: what came in between may refuse it.
+func (m Maker) merge(e accounts.Edit) (a accounts.EditAnswer, err error) {
+	d, err := draft.Open(m.Dir)
+	if err != nil {
+		return a, err
+	}
+	if a, err = m.commit(d, e); err != nil || a.State == accounts.Refused {
+		return a, err
+	}
+	a.State = accounts.Done
+	return a, revision.DeleteBranch(m.Dir, branchOf(e))
+}
+
+// commit makes the edit in a draft and commits it in the name of who asked. What is wrong with the edit is an answer, not an
+// error.
+func (m Maker) commit(d *draft.Draft, e accounts.Edit) (accounts.EditAnswer, error) {
+	if err := Make(d, e, m.Now.Format(time.DateOnly)); err != nil {
+		return refused(err), nil
+	}
+	r, err := d.Check()
+	if err != nil {
+		return refused(err), nil
+	}
+	if len(d.Names()) == 0 {
+		return refused(errors.New("the site says so already")), nil
+	}
+	var mail strings.Builder
+	p := plan.Plan{Site: r.After.Model.Name, Headline: plan.NewHeadline(d.Before.Model.Accounts(), r.After.Model.Accounts())}
+	if err := p.Mail(&mail, plan.Style{}); err != nil {
+		return accounts.EditAnswer{}, err
+	}
+	a := accounts.EditAnswer{Mail: mail.String()}
+	for _, f := range d.Patches() {
+		for _, l := range f.Lines {
+			a.Lines = append(a.Lines, fmt.Sprintf("%s:%d: %s %s", f.Name, l.Number, l.Sign, l.Text))
+		}
+	}
+	author := object.Signature{Name: e.By, Email: e.By, When: m.Now}
+	a.Commit, err = d.Commit(fmt.Sprintf("%s\n\nAsked for in the console by %s (edit %d).", subject(e), e.By, e.ID), author)
+	return a, err
+}
+
+func refused(err error) accounts.EditAnswer {
+	return accounts.EditAnswer{State: accounts.Refused, Problem: err.Error()}
+}
+
+func subject(e accounts.Edit) string {
+	return map[accounts.EditVerb]string{accounts.AddUser: "Add the user ", accounts.SetUser: "Change the user ", accounts.RetireUser: "Retire the user ",
+		accounts.SetAlias: "Set the alias ", accounts.RemoveAlias: "Remove the alias "}[e.Verb] + e.Address
+}
+
+// Make makes the edit in a draft. The domain of the address must be the one in whose name the edit was asked for.
+func Make(d *draft.Draft, e accounts.Edit, day string) error {
+	_, domain, ok := model.SplitAddress(e.Address)
+	if !ok || !sameDomain(d, domain, e.Domain) {
+		return fmt.Errorf("%s is not in %s", e.Address, e.Domain)
+	}
+	switch e.Verb {
+	case accounts.AddUser:
+		u := draft.User{QuotaMB: e.QuotaMB}
+		if e.Name != "" {
+			u.Name = &e.Name
+		}
+		return d.AddUser(e.Address, u)
+	case accounts.SetUser:
+		return d.SetUser(e.Address, draft.User{QuotaMB: e.QuotaMB})
+	case accounts.RetireUser:
+		if e.Heir != "" {
+			if err := d.Redirect(e.Address, e.Heir); err != nil {
+				return err
+			}
+		}
+		state := model.Retired
+		return d.SetUser(e.Address, draft.User{State: &state, Since: &day})
+	case accounts.SetAlias:
+		return d.PutAlias(e.Address, e.Targets)
+	case accounts.RemoveAlias:
+		return d.RemoveAlias(e.Address, nil)
+	}
+	return fmt.Errorf("mailplan knows no edit %q", e.Verb)
+}
+
+// sameDomain compares names of a domain, of which one may be in Unicode.
+func sameDomain(d *draft.Draft, a, b string) bool {
+	return slices.ContainsFunc(d.Before.Model.Domains, func(dom model.Domain) bool {
+		return (a == dom.Name || a == dom.Unicode) && (b == dom.Name || b == dom.Unicode)
+	})
+}

@@ -1,0 +1,56 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/mailplan/mailplan/compiler/apply/host"
+	"github.com/mailplan/mailplan/runtime/accounts"
+)
+
+// Edits stands in for the edits that the console of the sandbox in dir has asked for: edits.json in it.
+func Edits(dir string) StandInEdits { return StandInEdits{filepath.Join(dir, "edits.json")} }
+
+// StandInEdits is such a file.
+type StandInEdits struct{ file string }
+
+// Edits lists those that wait.
+func (e StandInEdits) Edits(context.Context) ([]accounts.Edit, error) {
+	var list []accounts.Edit
+	data, err := os.ReadFile(e.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &list)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the stand-in edits: %w", err)
+	}
+	return list, nil
+}
+
+// Answer keeps the answers beside the edits.
+func (e StandInEdits) Answer(ctx context.Context, answers []accounts.EditAnswer) error {
+	list, err := e.Edits(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		for _, a := range answers {
+			if a.ID == list[i].ID {
+				list[i].State, list[i].Answer = a.State, a
+			}
+		}
+	}
+	data, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return err
+	}
+	return host.WriteFile(e.file, append(data, '\n'), 0o600, nil)
+}
