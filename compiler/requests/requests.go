@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -152,11 +151,11 @@ func subject(e accounts.Edit) string {
 		accounts.SetAlias: "Set the alias ", accounts.RemoveAlias: "Remove the alias "}[e.Verb] + e.Address
 }
 
-// Make makes the edit in a draft. The domain of the address must be the one in whose name the edit was asked for.
+// Make makes the edit in a draft, if the site gives who asks the right to it: what the console and its database say
+// alone is not enough.
 func Make(d *draft.Draft, e accounts.Edit, day string) error {
-	_, domain, ok := model.SplitAddress(e.Address)
-	if !ok || !sameDomain(d, domain, e.Domain) {
-		return fmt.Errorf("%s is not in %s", e.Address, e.Domain)
+	if err := may(d.Before.Model, e); err != nil {
+		return err
 	}
 	switch e.Verb {
 	case accounts.AddUser:
@@ -183,9 +182,48 @@ func Make(d *draft.Draft, e accounts.Edit, day string) error {
 	return fmt.Errorf("mailplan knows no edit %q", e.Verb)
 }
 
-// sameDomain compares names of a domain, of which one may be in Unicode.
-func sameDomain(d *draft.Draft, a, b string) bool {
-	return slices.ContainsFunc(d.Before.Model.Domains, func(dom model.Domain) bool {
-		return (a == dom.Name || a == dom.Unicode) && (b == dom.Name || b == dom.Unicode)
-	})
+// may says why the site gives who asks no right to an edit: an administrator may change everything, one of a domain what is
+// in it, but nobody who is above him.
+func may(s *model.Site, e accounts.Edit) error {
+	_, domain, ok := model.SplitAddress(e.Address)
+	name := canonical(s, domain)
+	if !ok || name == "" || name != canonical(s, e.Domain) {
+		return fmt.Errorf("%s is not in %s", e.Address, e.Domain)
+	}
+	by, known := user(s, e.By)
+	switch {
+	case !known || !by.SignsIn() || by.Role == "user":
+		return fmt.Errorf("%s is no administrator of the site", e.By)
+	case by.Role == "admin":
+		return nil
+	case by.Domain != name:
+		return fmt.Errorf("%s does not administer %s", e.By, e.Domain)
+	}
+	if of, ok := user(s, e.Address); ok && of.Role == "admin" {
+		return fmt.Errorf("%s is an administrator of the whole site: %s may not change that user", e.Address, e.By)
+	}
+	return nil
+}
+
+// canonical is a domain's name in A-labels, of either spelling; empty where the site has none such.
+func canonical(s *model.Site, name string) string {
+	for _, d := range s.Domains {
+		if name == d.Name || name == d.Unicode {
+			return d.Name
+		}
+	}
+	return ""
+}
+
+func user(s *model.Site, address string) (model.User, bool) {
+	localpart, domain, _ := model.SplitAddress(address)
+	name := canonical(s, domain)
+	for _, d := range s.Domains {
+		for _, u := range d.Users {
+			if d.Name == name && u.Localpart == localpart {
+				return u, true
+			}
+		}
+	}
+	return model.User{}, false
 }
