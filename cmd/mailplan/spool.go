@@ -33,7 +33,7 @@ func (c *cli) newSpool() *cobra.Command {
 spool's time is over. What the host refused after that, or did not take in time, is a dead letter.`,
 	}
 	var s spooling
-	cmd.PersistentFlags().StringVar(&s.site, "site", "", "folder of the site (default the current one)")
+	cmd.PersistentFlags().StringVar(&s.site, "site", "", "the site's folder (default: the current one, else ./site)")
 	cmd.PersistentFlags().StringVar(&s.sandbox, "sandbox", "", "folder with stand-ins for every outside system")
 	cmd.AddCommand(c.newSpoolList(&s), c.newSpoolDrain(&s))
 	return cmd
@@ -122,16 +122,14 @@ func (c *cli) spooled(ctx context.Context, s spooling) (at letters.Spool, all []
 	if !at.Names.Enabled {
 		return at, nil, errors.New("the site has no spool: edge.spool.enabled is false")
 	}
-	account, err := account(site, s.sandbox)
-	if err != nil {
+	if at.Account, err = accountOf(site, s.sandbox); err != nil {
 		return at, nil, err
 	}
-	at.Account = account
 	all, err = at.List(ctx)
 	return at, all, err
 }
 
-func account(site *compiler.Site, box string) (*edge.Edge, error) {
+func accountOf(site *compiler.Site, box string) (*edge.Edge, error) {
 	if box != "" {
 		return sandbox.Account(box, site.Model)
 	}

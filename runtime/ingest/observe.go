@@ -62,8 +62,8 @@ func (d *delivery) logLine(ctx context.Context, res result, took time.Duration) 
 	if res.http >= http.StatusInternalServerError || res.Status == statusInvalid {
 		level = slog.LevelWarn
 	}
-	attrs := []slog.Attr{slog.String("id", d.id), slog.Int("http", res.http), slog.String("status", res.Status),
-		slog.String("from", d.from), slog.Int64("size", d.size), slog.Float64("ms", float64(took.Microseconds())/1000)}
+	attrs := append(make([]slog.Attr, 0, 16), slog.String("id", d.id), slog.Int("http", res.http), slog.String("status", res.Status),
+		slog.String("from", d.from), slog.Int64("size", d.size), slog.Float64("ms", float64(took.Microseconds())/1000))
 	if len(d.recipients) == 1 && len(res.Recipients) == 1 {
 		r := res.Recipients[0]
 		attrs = append(attrs, slog.String("to", r.Address), slog.Int("code", r.Code), slog.String("said", r.Enhanced+" "+r.Message))

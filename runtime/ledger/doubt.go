@@ -76,9 +76,10 @@ func newest(tx *bbolt.Tx) (last time.Time, err error) {
 		return last, err
 	}
 	err = day.ForEach(func(k, v []byte) error {
-		r, err := decode(k, v)
-		last = later(last, r.Time)
-		return err
+		if r, err := decode(k, v); err == nil { // what is damaged is for verify to tell
+			last = later(last, r.Time)
+		}
+		return nil
 	})
 	return last, err
 }
