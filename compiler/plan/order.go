@@ -24,6 +24,7 @@ const (
 	Switch               // tables and signing that lead to what stands now
 	Route                // MX and routing rules: the doors open when everything behind them stands
 	Leave                // accounts that go
+	Last                 // what tells the next plan how far this one came: after all deletions, too
 )
 
 // Ref names an object as a dependency: plane, kind and ID.
@@ -66,6 +67,8 @@ func Order(changes []Change) error {
 func (c Change) rank() int {
 	const span = int(Leave) + 1
 	switch {
+	case c.Phase == Last:
+		return 3*span + 1
 	case c.Verb != Delete, c.InTurn:
 		return span + int(c.Phase)
 	case c.Phase == Route:

@@ -70,7 +70,11 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 		return nil, err
 	}
 	h := &host.Host{Files: host.Local{Prefix: filepath.Join(dir, "host"), Owners: owners}, Root: s.Host.Root, Secrets: keys.value}
-	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, h.RoutesRef())
+	past, err := provider.ReadPast(s, h.Read)
+	if err != nil {
+		return nil, err
+	}
+	front, err := provider.Planes(s, account, provider.Secrets{Value: keys.value, PublicKey: keys.publicKey}, past, h.RoutesRef())
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare"
@@ -31,8 +32,22 @@ type Plane struct {
 	Edge *edge.Edge
 	// Worker is the reference of the script that carries the tokens: what only tokens open is closed after it has them.
 	Worker string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 
 	known account
+}
+
+// ahead is how long before its end a token is renewed: some cycles of whoever applies on a schedule.
+const ahead = 30 * 24 * time.Hour
+
+// due says that a token's secret ends before long, or has ended.
+func (p *Plane) due(t edge.ServiceToken) bool {
+	now := time.Now
+	if p.Now != nil {
+		now = p.Now
+	}
+	return !t.Expires.IsZero() && t.Expires.Before(now().Add(ahead))
 }
 
 // account is what the provider holds.
@@ -45,6 +60,7 @@ type account struct {
 
 type tokenValue struct {
 	Duration string `json:"duration"`
+	Due      bool   `json:"due,omitempty"` // its secret ends before long
 }
 
 type policyValue struct {
@@ -81,7 +97,7 @@ func ref(kind, id string) string { return plan.Object{Plane: plan.Edge, Kind: ki
 func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, t := range p.Want.ServiceTokens {
-		objects = append(objects, tokenObject(t.Name, tokenValue{fmt.Sprintf("%dh", t.Hours)}, t.From))
+		objects = append(objects, tokenObject(t.Name, tokenValue{Duration: fmt.Sprintf("%dh", t.Hours)}, t.From))
 	}
 	machines := map[string]bool{}
 	for _, w := range p.Want.Policies {
@@ -119,7 +135,11 @@ func wantedApp(a cloudflare.Application) appValue {
 }
 
 func tokenObject(name string, v tokenValue, from string) plan.Object {
-	return plan.Object{Plane: plan.Edge, Kind: KindToken, ID: name, Value: plan.Encode(v), Show: "for " + v.Duration, From: from, Phase: plan.Publish}
+	show := "for " + v.Duration
+	if v.Due {
+		show = "about to end"
+	}
+	return plan.Object{Plane: plan.Edge, Kind: KindToken, ID: name, Value: plan.Encode(v), Show: show, From: from, Phase: plan.Publish}
 }
 
 func policyObject(name string, v policyValue, from string) plan.Object {
@@ -181,7 +201,7 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, t := range p.known.tokens {
 		if edge.Owner(t.Name) == p.Site {
-			objects = append(objects, handled(tokenObject(t.Name, tokenValue{t.Duration}, ""), t.ID))
+			objects = append(objects, handled(tokenObject(t.Name, tokenValue{t.Duration, p.due(t)}, ""), t.ID))
 		}
 	}
 	for _, l := range p.known.policies {

@@ -26,13 +26,26 @@ func (p *Plane) applyToken(ctx context.Context, c plan.Change) error {
 		return err
 	}
 	if there {
-		return p.Edge.SetServiceTokenDuration(ctx, live, v.Duration)
+		return p.renew(ctx, live, v)
 	}
 	made, _, err := p.Edge.CreateServiceToken(ctx, c.ID, v.Duration)
 	if err == nil {
 		p.known.tokens = append(p.known.tokens, made)
 	}
 	return err
+}
+
+// renew sets for how long a token is valid and begins that anew where it is about to end. Who has its secret keeps it.
+func (p *Plane) renew(ctx context.Context, live edge.ServiceToken, v tokenValue) error {
+	if live.Duration != v.Duration {
+		if err := p.Edge.SetServiceTokenDuration(ctx, live, v.Duration); err != nil {
+			return err
+		}
+	}
+	if !p.due(live) {
+		return nil
+	}
+	return p.Edge.RefreshServiceToken(ctx, live)
 }
 
 func (p *Plane) applyPolicy(ctx context.Context, c plan.Change) error {

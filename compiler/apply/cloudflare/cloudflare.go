@@ -37,9 +37,9 @@ type account struct {
 
 // Planes are the parts of a site's edge plane, in the order in which each reads what the next ones ask it for: a plan
 // reads them one after another, and keeps that order within a phase. They remember what they read, so they serve one
-// plan and its apply. Before names what must be there before the Worker takes mail for it.
-func Planes(s *model.Site, e *edge.Edge, keys Secrets, before ...string) ([]apply.Plane, error) {
-	return assemble(s, account{edge: e, keys: keys}, before)
+// plan and its apply. Past is what goes with the site's own; before names what must be there before the Worker takes mail for it.
+func Planes(s *model.Site, e *edge.Edge, keys Secrets, past Past, before ...string) ([]apply.Plane, error) {
+	return assemble(s, account{edge: e, keys: keys}, past, before)
 }
 
 // Declared lists what a site wants without an account: no tunnel and no token is known. It makes no call.
@@ -48,7 +48,7 @@ func Declared(ctx context.Context, s *model.Site, keys Secrets) ([]plan.Object, 
 		keys:     keys,
 		tunnelID: func(context.Context, string) (string, error) { return "", nil },
 		token:    func(context.Context, string) (t edge.ServiceToken, ok bool, err error) { return },
-	}, nil)
+	}, Past{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -63,12 +63,12 @@ func Declared(ctx context.Context, s *model.Site, keys Secrets) ([]plan.Object, 
 	return objects, nil
 }
 
-func assemble(s *model.Site, a account, before []string) ([]apply.Plane, error) {
+func assemble(s *model.Site, a account, past Past, before []string) ([]apply.Plane, error) {
 	want, err := cloudflare.State(s)
 	if err != nil {
 		return nil, err
 	}
-	pipe := &tunnel.Plane{Want: want.Tunnel, Edge: a.edge}
+	pipe := &tunnel.Plane{Want: want.Tunnel, Was: past.Tunnel, Edge: a.edge}
 	guard := &access.Plane{Site: s.Name, Want: want.Access, Edge: a.edge, Worker: worker.Ref(want.Worker.Name)}
 	if a.edge != nil {
 		a.tunnelID, a.token = pipe.ID, guard.Token
@@ -78,15 +78,15 @@ func assemble(s *model.Site, a account, before []string) ([]apply.Plane, error) 
 	for _, t := range want.Access.ServiceTokens {
 		script.Needs = append(script.Needs, access.TokenRef(t.Name))
 	}
-	records := &dns.Plane{Site: s, Edge: a.edge, PublicKey: a.keys.PublicKey, TunnelID: a.tunnelID}
+	records := &dns.Plane{Site: s, Past: past.Domains, Edge: a.edge, PublicKey: a.keys.PublicKey, TunnelID: a.tunnelID}
 	return []apply.Plane{
 		pipe,
 		guard,
 		script,
-		&spool.Plane{Site: s.Name, Queues: want.Queues, Bucket: want.Bucket, Edge: a.edge, Ours: script.Ours, Worker: worker.Ref},
+		&spool.Plane{Site: s.Name, Queues: want.Queues, Bucket: want.Bucket, Was: past.Bucket, Edge: a.edge, Ours: script.Ours, Worker: worker.Ref},
 		&waf.Plane{Site: s.Name, Want: want.Rulesets, Zones: webZones(s), Edge: a.edge},
 		records,
-		&routing.Plane{Site: s.Name, Want: want.Zones, Domains: domains(s), Edge: a.edge, Records: records.Records,
+		&routing.Plane{Site: s.Name, Want: want.Zones, Domains: domains(s), Past: past.Domains, Edge: a.edge, Records: records.Records,
 			SettleSPF: records.SettleSPF, Worker: worker.Ref},
 	}, nil
 }

@@ -36,6 +36,7 @@ type rig struct {
 	keys  map[string]string
 	open  map[*http.Request]context.CancelFunc
 	last  model.Accounts // of the site applied last
+	past  cloudflare.Past
 }
 
 func newRig(t *testing.T) *rig {
@@ -118,7 +119,7 @@ func (r *rig) planes(s *model.Site) []apply.Plane {
 			r.t.Fatal(err)
 		}
 	}
-	planes, err := cloudflare.Planes(s, r.edge, r.secrets())
+	planes, err := cloudflare.Planes(s, r.edge, r.secrets(), r.past)
 	if err != nil {
 		r.t.Fatal(err)
 	}

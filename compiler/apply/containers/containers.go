@@ -160,7 +160,7 @@ func (p *Plane) files() (files, tables map[string]map[string]string, err error) 
 		switch objects[i].UpdatePhase {
 		case plan.Switch:
 			into = tables
-		case plan.Leave:
+		case plan.Last:
 			continue // for mailplan alone
 		}
 		for _, service := range f.Reads {

@@ -24,6 +24,7 @@ const Kind = "record"
 // and to the secrets; an unknown tunnel is the empty id.
 type Plane struct {
 	Site      *model.Site
+	Past      []string // domains that were declared at the last apply and are not any more
 	Edge      *edge.Edge
 	TunnelID  func(ctx context.Context, name string) (string, error)
 	PublicKey func(secret string) (string, error)
@@ -114,9 +115,16 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 		if routings(r) && declared[o.ID] {
 			o.Foreign = false
 		}
+		o.Keep = p.outlives(r)
 		objects = append(objects, o)
 	}
 	return objects, nil
+}
+
+// outlives says that a record is the key of a domain that was dropped: what it signed of late must verify yet.
+func (p *Plane) outlives(r edge.Record) bool {
+	_, domain, ok := strings.Cut(r.Name, "._domainkey.")
+	return ok && slices.Contains(p.Past, domain)
 }
 
 // Records are those of the site's zones. It reads them only if nothing did before.
@@ -129,8 +137,19 @@ func (p *Plane) Records(ctx context.Context) ([]edge.Record, error) {
 	return p.records, nil
 }
 
+// zones are the site's and those of its past domains.
 func (p *Plane) zones(ctx context.Context) ([]edge.Zone, error) {
-	return p.Edge.Zones(ctx, ZoneNames(p.Site))
+	past, err := p.Edge.Holding(ctx, p.Past)
+	if err != nil {
+		return nil, err
+	}
+	zones, err := p.Edge.Zones(ctx, ZoneNames(p.Site))
+	for _, z := range past {
+		if !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	return zones, err
 }
 
 // ZoneNames lists the site's zones, sorted.

@@ -35,21 +35,30 @@ func (e *Edge) Zones(ctx context.Context, names []string) ([]Zone, error) {
 	if zones, err := pick(e.held, names); err == nil {
 		return zones, nil
 	}
-	held, err := list[Zone](zonesPerPage, func(opts ...option.RequestOption) error {
-		if e.account != "" {
-			opts = append(opts, option.WithQuery("account.id", e.account))
-		}
-		if len(names) == 1 {
-			opts = append(opts, option.WithQuery("name", host(names[0])))
-		}
-		_, err := e.zones.List(ctx, zones.ZoneListParams{}, opts...)
-		return err
-	})
+	only := ""
+	if len(names) == 1 {
+		only = host(names[0])
+	}
+	held, err := e.listZones(ctx, only)
 	if err != nil {
 		return nil, fmt.Errorf("list zones: %w", err)
 	}
 	e.held = held
 	return pick(held, names)
+}
+
+// listZones lists the account's zones, or only the one of a name.
+func (e *Edge) listZones(ctx context.Context, only string) ([]Zone, error) {
+	return list[Zone](zonesPerPage, func(opts ...option.RequestOption) error {
+		if e.account != "" {
+			opts = append(opts, option.WithQuery("account.id", e.account))
+		}
+		if only != "" {
+			opts = append(opts, option.WithQuery("name", only))
+		}
+		_, err := e.zones.List(ctx, zones.ZoneListParams{}, opts...)
+		return err
+	})
 }
 
 func pick(held []Zone, names []string) ([]Zone, error) {

@@ -217,8 +217,8 @@ func object(kind, id string, v value, from string) plan.Object {
 	}
 	o := plan.Object{Plane: plan.Host, Kind: kind, ID: id, Value: plan.Encode(v), Show: v.Mode, From: from, Phase: phase}
 	switch { // what leads mail or signs it changes only when all that it names is there
-	case strings.HasSuffix(id, "/config/runtime/accounts.json"):
-		o.Phase, o.UpdatePhase = plan.Leave, plan.Leave // tells the next plan what was applied, so it comes last
+	case slices.ContainsFunc(applied, func(name string) bool { return strings.HasSuffix(id, name) }):
+		o.Phase, o.UpdatePhase = plan.Last, plan.Last
 	case strings.HasSuffix(id, "/config/runtime/routes.json"):
 		o.UpdatePhase, o.Effects = plan.Switch, []string{plan.EffectRoutes}
 	case strings.HasSuffix(id, "/config/rspamd/local.d/dkim_signing.conf"):
@@ -226,6 +226,9 @@ func object(kind, id string, v value, from string) plan.Object {
 	}
 	return o
 }
+
+// applied are the files that tell the next plan what there was: who received mail, which tunnel and which bucket.
+var applied = []string{"/config/runtime/accounts.json", "/edge/tunnel.json", "/edge/spool.json"}
 
 func mode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
 

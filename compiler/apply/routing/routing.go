@@ -41,6 +41,7 @@ type Plane struct {
 	Site      string
 	Want      []cloudflare.Zone
 	Domains   []string
+	Past      []string // domains that were declared at the last apply and are not any more
 	Edge      *edge.Edge
 	Records   func(ctx context.Context) ([]edge.Record, error)
 	SettleSPF func(ctx context.Context, domain string) error
@@ -159,10 +160,14 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts := make([][]plan.Object, len(p.Want))
+	zones, err := p.zones(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([][]plan.Object, len(zones))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	for i, w := range p.Want {
+	for i, w := range zones {
 		g.Go(func() error {
 			s, err := p.read(ctx, w)
 			if err == nil {
@@ -176,6 +181,18 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 		return nil, err
 	}
 	return slices.Concat(parts...), nil
+}
+
+// zones are the wanted ones and those of past domains, of which nothing is wanted.
+func (p *Plane) zones(ctx context.Context) ([]cloudflare.Zone, error) {
+	past, err := p.Edge.Holding(ctx, p.Past)
+	zones := slices.Clone(p.Want)
+	for _, z := range past {
+		if !slices.ContainsFunc(zones, func(w cloudflare.Zone) bool { return w.Name == z.Name }) {
+			zones = append(zones, cloudflare.Zone{Name: z.Name})
+		}
+	}
+	return zones, err
 }
 
 func (p *Plane) read(ctx context.Context, w cloudflare.Zone) (zoneState, error) {
@@ -253,7 +270,7 @@ func (p *Plane) liveRouting(s zoneState, name string) (plan.Object, bool) {
 	switch {
 	case s.settings.Enabled && s.mx[name] > 0:
 		wanted := slices.Contains(s.want.Routing.Subdomains, name) || name == s.want.Name && s.want.Routing.Apex
-		o.Foreign = !wanted && (foreign || !ours && !s.marked[name] && !slices.Contains(p.Domains, name) || name == s.want.Name && s.want.Routing.Enabled)
+		o.Foreign = !wanted && (foreign || !ours && !s.marked[name] && !slices.Contains(p.Domains, name) && !slices.Contains(p.Past, name) || name == s.want.Name && s.want.Routing.Enabled)
 		return o, true
 	case s.other[name] != "":
 		o.Foreign, o.Show = true, "MX "+s.other[name]

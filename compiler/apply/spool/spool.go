@@ -33,6 +33,7 @@ type Plane struct {
 	Site   string
 	Queues []cloudflare.Queue
 	Bucket *cloudflare.Bucket
+	Was    string // name of the bucket at the last apply
 	Edge   *edge.Edge
 	Ours   func(ctx context.Context, worker string) (bool, error)
 	Worker func(name string) string
@@ -173,12 +174,13 @@ func (p *Plane) queue(ctx context.Context, q edge.Queue) ([]plan.Object, error) 
 }
 
 func (p *Plane) bucket(ctx context.Context) ([]plan.Object, error) {
-	if p.Bucket == nil {
-		return nil, nil
+	left, err := p.leftBucket(ctx)
+	if p.Bucket == nil || err != nil {
+		return left, err
 	}
 	b, ok, err := p.Edge.Bucket(ctx, edge.Bucket{Name: p.Bucket.Name})
 	if !ok || err != nil {
-		return nil, err
+		return left, err
 	}
 	rules, err := p.Edge.Expiries(ctx, b)
 	if err != nil {
@@ -190,7 +192,21 @@ func (p *Plane) bucket(ctx context.Context) ([]plan.Object, error) {
 			v.DeleteAfterDays[r.Prefix] = r.MaxAge / secondsPerDay
 		}
 	}
-	return []plan.Object{bucketObject(b.Name, v, "")}, nil
+	return append(left, bucketObject(b.Name, v, "")), nil
+}
+
+// leftBucket is the one of the last apply, where the site has another or none.
+func (p *Plane) leftBucket(ctx context.Context) ([]plan.Object, error) {
+	if p.Was == "" || p.Bucket != nil && p.Bucket.Name == p.Was {
+		return nil, nil
+	}
+	b, ok, err := p.Edge.Bucket(ctx, edge.Bucket{Name: p.Was})
+	if !ok || err != nil {
+		return nil, err
+	}
+	o := bucketObject(b.Name, bucketValue{}, "")
+	o.Show = "if it is empty; mail in it stays, with its bucket"
+	return []plan.Object{o}, nil
 }
 
 // Apply makes the changes one by one.
@@ -264,6 +280,10 @@ func (p *Plane) applyConsumer(ctx context.Context, q edge.Queue, c plan.Change) 
 }
 
 func (p *Plane) applyBucket(ctx context.Context, c plan.Change) error {
+	if c.Verb == plan.Delete {
+		_, err := p.Edge.DeleteEmptyBucket(ctx, edge.Bucket{Name: c.ID})
+		return err
+	}
 	v, err := decode[bucketValue](c)
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 // Package tunnel is the part of the edge plane that is the Cloudflare Tunnel: the tunnel itself and the host names it
 // serves, as objects of a plan. A tunnel has no field for a mark: the one with the site's name for it is ours, with its
-// whole ingress document. A tunnel of another name is not looked at, so one that was renamed in the site stays until
-// somebody deletes it; its connector would stop with it.
+// whole ingress document. Of the others only that of the last apply is looked at: one that was renamed in the site goes when
+// nothing leads to it any more.
 package tunnel
 
 import (
@@ -27,6 +27,7 @@ const rest = "*"
 // Plane holds the tunnel that a site wants. It keeps what it last read and what it made since, for reads may lag.
 type Plane struct {
 	Want cloudflare.Tunnel
+	Was  string // name of the tunnel at the last apply
 	Edge *edge.Edge
 
 	known   bool
@@ -96,9 +97,15 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if err := p.read(ctx); err != nil {
 		return nil, err
 	}
+	var objects []plan.Object
+	if was, ok := p.find(p.Was); ok && p.Was != p.Want.Name {
+		o := tunnelObject(was.Name, "")
+		o.Handle = was.ID
+		objects = append(objects, o)
+	}
 	t, ok := p.find(p.Want.Name)
 	if !ok {
-		return nil, nil
+		return objects, nil
 	}
 	o := tunnelObject(t.Name, "")
 	o.Handle = t.ID
@@ -106,7 +113,7 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if p.rules, err = p.Edge.Ingress(ctx, t); err != nil {
 		return nil, err
 	}
-	objects := []plan.Object{o}
+	objects = append(objects, o)
 	for _, r := range p.rules {
 		objects = append(objects, ingressObject(ingress{r.Hostname, r.Path, r.Service, r.Origin}))
 	}
@@ -155,8 +162,15 @@ func (p *Plane) Token(ctx context.Context) (token string, ok bool, err error) {
 	return p.token.token, true, nil
 }
 
-// Apply makes the tunnel if the run says so, and writes its ingress document once.
+// Apply removes the tunnel of another name, makes the wanted one if it is not there, and writes its ingress document once.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	for _, c := range changes {
+		if old, ok := p.find(c.ID); ok && c.Kind == Kind && c.Verb == plan.Delete {
+			if err := p.Edge.DeleteTunnel(ctx, old); err != nil {
+				return err
+			}
+		}
+	}
 	t, ok := p.find(p.Want.Name)
 	if !ok {
 		made, err := p.Edge.CreateTunnel(ctx, p.Want.Name)

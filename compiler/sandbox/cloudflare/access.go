@@ -45,10 +45,15 @@ func (t serviceToken) view() map[string]any {
 func (t *serviceToken) renew(now time.Time) string {
 	secret := "cfast_" + newID() + newID()[:16]
 	t.Digest = digest([]byte(secret))
+	t.extend(now)
+	return secret
+}
+
+// extend lets the secret be valid for the token's duration again.
+func (t *serviceToken) extend(now time.Time) {
 	if d, err := time.ParseDuration(t.Duration); err == nil {
 		t.Expires = now.Add(d)
 	}
-	return secret
 }
 
 // HasServiceToken tells whether a pair of client id and secret is valid.
@@ -148,6 +153,15 @@ func rotateServiceToken(c *call) (any, error) {
 	view := a.ServiceTokens[i].view()
 	view["client_secret"] = secret
 	return view, nil
+}
+
+func refreshServiceToken(c *call) (any, error) {
+	a, i, err := c.pathServiceToken()
+	if err != nil {
+		return nil, err
+	}
+	a.ServiceTokens[i].extend(c.s.now())
+	return a.ServiceTokens[i].view(), nil
 }
 
 func deleteServiceToken(c *call) (any, error) {

@@ -77,6 +77,7 @@ func (s *Server) routes() {
 	s.handle("GET /accounts/{account}/access/service_tokens", listServiceTokens)
 	s.handle("POST /accounts/{account}/access/service_tokens", createServiceToken)
 	s.handle("POST /accounts/{account}/access/service_tokens/{id}/rotate", rotateServiceToken)
+	s.handle("POST /accounts/{account}/access/service_tokens/{id}/refresh", refreshServiceToken)
 	s.handle("PUT /accounts/{account}/access/service_tokens/{id}", updateServiceToken)
 	s.handle("DELETE /accounts/{account}/access/service_tokens/{id}", deleteServiceToken)
 	s.handle("GET /accounts/{account}/access/policies", listPolicies)
