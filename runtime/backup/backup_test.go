@@ -16,6 +16,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 	"github.com/mailplan/mailplan/runtime/backup/local"
+	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/test/need"
 )
 
@@ -149,5 +150,17 @@ func TestNewRecipientCanOpenEverything(t *testing.T) {
 	s.Clock = s.Clock.AddDate(0, 0, 1)
 	if r := s.Run(t, backup.RunOptions{}); r.Head.Written != 0 {
 		t.Errorf("the run after wrote %d bytes again", r.Head.Written)
+	}
+}
+
+// TestServerWhichDoesNotAnswerIsAMissingClass: Redis' files lie there, but a copy of them would be torn.
+func TestServerWhichDoesNotAnswerIsAMissingClass(t *testing.T) {
+	s := backuptest.NewSite(t)
+	s.Write(t, "redis/dump.rdb", "REDIS0011")
+	s.Config.Classes = append(s.Config.Classes, config.BackupClass{Name: "bayes", Kind: "redis", Path: s.Path("redis"),
+		Redis: &config.BackupRedis{Address: "127.0.0.1:1"}})
+	r, err := s.Executor(t).Run(context.Background(), backup.RunOptions{})
+	if err == nil || !strings.Contains(err.Error(), "class bayes") || !strings.HasSuffix(r.Snapshot, ".incomplete") {
+		t.Errorf("got %v, %s", err, r.Snapshot)
 	}
 }

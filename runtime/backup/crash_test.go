@@ -300,3 +300,43 @@ func TestSyncKilledAnywhereShowsNoHalfSnapshot(t *testing.T) {
 		t.Errorf("killed only %d times: the test shows nothing", deaths)
 	}
 }
+
+// TestRestoreOntoAFullDiskChangesNothingHalf: each class is as it was or as it was backed up, whole.
+func TestRestoreOntoAFullDiskChangesNothingHalf(t *testing.T) {
+	s := backuptest.NewSite(t)
+	state := func() map[string]string {
+		all := s.Want(t)
+		maps.DeleteFunc(all, func(path, _ string) bool {
+			return strings.HasSuffix(path, "dovecot-uidlist") || strings.Contains(path, restore.Reserved)
+		})
+		return all
+	}
+	saved := state()
+	r := s.Run(t, backup.RunOptions{})
+	s.Write(t, "config/docker-compose.yml", "services: {live: {}}\n")
+	s.Write(t, "config/added", "since")
+	live := state()
+	o := order{Do: "restore", Snapshot: filepath.Join(s.Config.Local.Path, r.Snapshot)}.of(s)
+	failures := 0
+	for n := 1; n < 60; n += 4 * every(t) {
+		_, err := child(t, o, "mkdirat,openat,write", diskFull, 30+n)
+		if err == nil {
+			break
+		}
+		if failures++; !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("call %d: the error does not name the reason: %v", n, err)
+		}
+		if got := state(); !maps.Equal(got, live) && !maps.Equal(got, saved) {
+			t.Fatalf("call %d: %v left half of it (-saved +got):\n%s", n, err, cmp.Diff(saved, got))
+		}
+	}
+	if failures == 0 {
+		t.Error("no restore failed: the test shows nothing")
+	}
+	if err := restoreSnapshot(o); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	if got := state(); !maps.Equal(got, saved) {
+		t.Errorf("restored (-want +got):\n%s", cmp.Diff(saved, got))
+	}
+}
