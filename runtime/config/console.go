@@ -32,6 +32,7 @@ func (c *Console) problems(at string) (found Problems) {
 // Declared is what the site says about its domains beyond the account database, for administrators to read.
 type Declared struct {
 	Site    string           `json:"site"`
+	Webmail string           `json:"webmail,omitempty"` // host name of Roundcube, which has the vacation page
 	Domains []DeclaredDomain `json:"domains"`
 }
 

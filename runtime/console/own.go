@@ -9,10 +9,13 @@ import (
 )
 
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, v *visit) {
-	s.render(w, r, http.StatusOK, "account.html", v, accountPage{Done: done(r)})
+	s.render(w, r, http.StatusOK, "account.html", v, accountPage{Done: done(r), Webmail: s.declared.Webmail})
 }
 
-type accountPage struct{ Done string }
+type accountPage struct {
+	Done    string
+	Webmail string // host name, empty without one
+}
 
 // done is the key of what the last form did, from a list, since the query comes from outside.
 func done(r *http.Request) string {

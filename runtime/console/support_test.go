@@ -149,7 +149,7 @@ func open(t testing.TB, db *sql.DB, log io.Writer) *Server {
 	t.Helper()
 	dir := t.TempDir()
 	c := &config.Console{SessionKeyFile: filepath.Join(dir, "key"), Declared: filepath.Join(dir, "console.json"), Proxies: []string{"192.0.2.0/24"}}
-	d := config.Declared{Site: "home", Domains: []config.DeclaredDomain{
+	d := config.Declared{Site: "home", Webmail: "mail.a.example", Domains: []config.DeclaredDomain{
 		{Name: "a.example", Unicode: "a.example", DMARC: "reject", SPF: "-all", MTASTS: "enforce",
 			Selectors: []config.DeclaredSelector{{Name: "mail2026", State: "active", Algorithm: "ed25519"}}},
 		{Name: "b.example", Unicode: "b.example", DMARC: "none", SPF: "~all", MTASTS: "none"}}}

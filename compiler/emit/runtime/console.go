@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/runtime/config"
@@ -27,7 +28,7 @@ func console(s *model.Site) (*config.Console, error) {
 
 // declared is what administrators read about the domains. No key is in it.
 func declared(s *model.Site) *config.Declared {
-	out := &config.Declared{Site: s.Name, Domains: []config.DeclaredDomain{}}
+	out := &config.Declared{Site: s.Name, Webmail: vacation(s), Domains: []config.DeclaredDomain{}}
 	for _, d := range s.Domains {
 		one := config.DeclaredDomain{Name: d.Name, Unicode: d.Unicode, DMARC: d.DMARC.Policy, SPF: d.SPF.All, MTASTS: d.MTASTS.Mode}
 		for _, sel := range d.Selectors {
@@ -36,4 +37,12 @@ func declared(s *model.Site) *config.Declared {
 		out.Domains = append(out.Domains, one)
 	}
 	return out
+}
+
+// vacation is the host name of webmail where people can set an automatic reply there.
+func vacation(s *model.Site) string {
+	if slices.Contains(s.Containers.Roundcube.Plugins, "managesieve") {
+		return s.Edge.Tunnel.Hostnames.Webmail
+	}
+	return ""
 }
