@@ -5,6 +5,7 @@ package converge
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
@@ -22,6 +23,8 @@ type Target struct {
 	Left    []string // planes that are not here, and why
 	// Backup says, as an error, why a backup of the live data is not known to work; nil is good.
 	Backup func(ctx context.Context) error
+	// Run runs a program on the host and returns what it prints; nil where there is no host.
+	Run func(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error)
 }
 
 // Plan compares it with the site.
