@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mailplan/mailplan/compiler/sandbox/standin"
 )
 
 // prefix is the path under which the provider serves its API.
@@ -30,7 +32,7 @@ type Server struct {
 	mu      sync.Mutex
 	store   *store
 	limit   window
-	faults  []*Fault
+	faults  standin.Faults
 	calls   map[string]int
 	effects map[string]int
 }
@@ -99,12 +101,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, pattern string, h
 		tooMany(w, wait)
 		return
 	}
-	f := s.fault(pattern)
-	if f.before(w, r) {
+	f := s.faults.Take(pattern)
+	if f.Before(w, r, say) {
 		return
 	}
 	out := s.transact(w, r, pattern, h)
-	if f.after(w, r) {
+	if f.After(w, r, say) {
 		return
 	}
 	out.write(w)

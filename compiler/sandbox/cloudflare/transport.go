@@ -1,10 +1,9 @@
 package cloudflare
 
 import (
-	"bytes"
-	"fmt"
-	"io"
 	"net/http"
+
+	"github.com/mailplan/mailplan/compiler/sandbox/standin"
 )
 
 // BaseURL is what a client made by Client is given as the API's root; nothing
@@ -13,42 +12,4 @@ const BaseURL = "http://cloudflare.sandbox" + prefix
 
 // Client returns an HTTP client whose every request is answered by s in the
 // same process, without a socket.
-func (s *Server) Client() *http.Client { return &http.Client{Transport: inProcess{s}} }
-
-type inProcess struct{ s *Server }
-
-// RoundTrip implements http.RoundTripper.
-func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
-	in := req.Clone(req.Context())
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	defer in.Body.Close()
-	w := &buffered{header: http.Header{}, status: http.StatusOK}
-	t.s.ServeHTTP(w, in)
-	if err := req.Context().Err(); err != nil {
-		return nil, err
-	}
-	if w.dropped {
-		return nil, fmt.Errorf("connection closed by the stand-in: %w", io.ErrUnexpectedEOF)
-	}
-	return &http.Response{
-		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: req,
-	}, nil
-}
-
-// buffered is a ResponseWriter that keeps the answer.
-type buffered struct {
-	header  http.Header
-	status  int
-	body    bytes.Buffer
-	dropped bool
-}
-
-func (w *buffered) Header() http.Header         { return w.header }
-func (w *buffered) WriteHeader(status int)      { w.status = status }
-func (w *buffered) Write(b []byte) (int, error) { return w.body.Write(b) }
-
-// drop stands for closing the connection.
-func (w *buffered) drop() { w.dropped = true }
+func (s *Server) Client() *http.Client { return &http.Client{Transport: standin.Transport{Handler: s}} }

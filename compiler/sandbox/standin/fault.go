@@ -1,8 +1,10 @@
 package standin
 
 import (
+	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -12,10 +14,14 @@ type Kind int
 // The kinds of Fault. Those from ErrorAfter on let the request take effect first, so that the caller can't tell
 // whether it did.
 const (
-	TooMany     Kind = iota + 1 // 429 with Retry-After
-	ServerError                 // 502 with an HTML body, no effect
-	ErrorAfter                  // 500 after the effect
-	DropAfter                   // the connection is closed after the effect
+	TooMany      Kind = iota + 1 // 429 with Retry-After
+	ServerError                  // 502 with an HTML body, no effect
+	FalseSuccess                 // 200 that says it failed, no effect
+	Refused                      // 400 in the provider's words, no effect
+	Hang                         // no answer and no effect
+	ErrorAfter                   // 500 after the effect
+	HangAfter                    // no answer after the effect
+	DropAfter                    // the connection is closed after the effect
 )
 
 // Fault makes matching requests fail.
@@ -25,29 +31,40 @@ type Fault struct {
 	Skip       int           // matching requests that pass first
 	Times      int           // how many requests fail; 0 means one
 	RetryAfter time.Duration // what TooMany asks for, in whole seconds
+	// Notify, if not nil, is called when the fault strikes: for the After kinds once the state has changed, for the
+	// others in its place.
+	Notify func()
+}
+
+// Words answers with a fault of a kind that has an answer, as a service words it.
+type Words func(w http.ResponseWriter, f Fault)
+
+// Faults are those that a service is told to have. The zero value has none.
+type Faults struct {
+	mu   sync.Mutex
+	list []*Fault
 }
 
 // Inject adds a fault; faults are used up in the order they were added.
-func (s *Service[S]) Inject(f Fault) {
+func (s *Faults) Inject(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.Times = max(f.Times, 1)
-	s.faults = append(s.faults, &f)
+	s.list = append(s.list, &f)
 }
 
 // Heal forgets every fault.
-func (s *Service[S]) Heal() {
+func (s *Faults) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.list = nil
 }
 
-// count notes a call and takes the next fault for its endpoint, or nil.
-func (s *Service[S]) count(pattern string) *Fault {
+// Take uses up the next fault for an endpoint, or returns nil.
+func (s *Faults) Take(pattern string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls[pattern]++
-	for i, f := range s.faults {
+	for i, f := range s.list {
 		if f.Pattern != "" && f.Pattern != pattern {
 			continue
 		}
@@ -56,46 +73,79 @@ func (s *Service[S]) count(pattern string) *Fault {
 			return nil
 		}
 		if f.Times--; f.Times == 0 {
-			s.faults = append(s.faults[:i:i], s.faults[i+1:]...)
+			s.list = append(s.list[:i:i], s.list[i+1:]...)
 		}
 		return f
 	}
 	return nil
 }
 
-// before answers in place of the endpoint and reports whether it did.
-func (f *Fault) before(w http.ResponseWriter, _ *http.Request) bool {
-	switch {
-	case f == nil:
+// Before answers in place of the endpoint and reports whether it did.
+func (f *Fault) Before(w http.ResponseWriter, r *http.Request, say Words) bool {
+	if f == nil || f.Kind >= ErrorAfter {
 		return false
-	case f.Kind == TooMany:
-		w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
-		Answer{Status: http.StatusTooManyRequests, Body: map[string]string{"message": "too many requests"}}.write(w)
-		return true
-	case f.Kind == ServerError:
-		Answer{Status: http.StatusBadGateway, Type: "text/html", Text: []byte("<html><body>502 Bad Gateway</body></html>\n")}.write(w)
-		return true
 	}
-	return false
+	f.notify()
+	if f.Kind == Hang {
+		hang(r)
+	} else {
+		say(w, *f)
+	}
+	return true
 }
 
-// after spoils the answer of a request that took effect.
-func (f *Fault) after(w http.ResponseWriter, _ *http.Request) bool {
-	switch {
-	case f == nil:
+// After spoils the answer of a request that took effect, and reports whether it did.
+func (f *Fault) After(w http.ResponseWriter, r *http.Request, say Words) bool {
+	if f == nil {
 		return false
-	case f.Kind == ErrorAfter:
-		Answer{Status: http.StatusInternalServerError, Body: map[string]string{"message": "internal server error"}}.write(w)
-		return true
-	case f.Kind == DropAfter:
-		if b, ok := w.(*buffered); ok {
-			b.dropped = true
-			return true
-		}
-		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
-			conn.Close()
-		}
-		return true
 	}
-	return false
+	f.notify()
+	switch f.Kind {
+	case HangAfter:
+		hang(r)
+	case DropAfter:
+		drop(w)
+	default:
+		say(w, *f)
+	}
+	return true
+}
+
+func (f *Fault) notify() {
+	if f.Notify != nil {
+		f.Notify()
+	}
+}
+
+// hang waits until the caller gives up. The body is read first: only then does the server notice that the connection was
+// closed.
+func hang(r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+// drop closes the connection in place of an answer.
+func drop(w http.ResponseWriter) {
+	if b, ok := w.(*buffered); ok {
+		b.dropped = true
+		return
+	}
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		conn.Close()
+	}
+}
+
+// plain are the words of a service that has none of its own.
+func plain(w http.ResponseWriter, f Fault) {
+	switch f.Kind {
+	case TooMany:
+		w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
+		Answer{Status: http.StatusTooManyRequests, Body: map[string]string{"message": "too many requests"}}.write(w)
+	case ServerError:
+		Answer{Status: http.StatusBadGateway, Type: "text/html", Text: []byte("<html><body>502 Bad Gateway</body></html>\n")}.write(w)
+	case Refused, FalseSuccess:
+		Answer{Status: http.StatusBadRequest, Body: map[string]string{"message": "refused by an injected fault"}}.write(w)
+	default:
+		Answer{Status: http.StatusInternalServerError, Body: map[string]string{"message": "internal server error"}}.write(w)
+	}
 }

@@ -21,12 +21,12 @@ const maxBody = 4 << 20
 
 // Service is an HTTP service whose whole state is one S. Use Open.
 type Service[S any] struct {
+	Faults
 	mux  *http.ServeMux
 	file string
 
 	mu      sync.Mutex
 	state   []byte
-	faults  []*Fault
 	calls   map[string]int
 	effects map[string]int
 }
@@ -117,15 +117,22 @@ func (s *Service[S]) Handle(pattern string, h func(*Call[S]) Answer) {
 func (s *Service[S]) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
 func (s *Service[S]) serve(w http.ResponseWriter, r *http.Request, pattern string, h func(*Call[S]) Answer) {
-	f := s.count(pattern)
-	if f.before(w, r) {
+	s.count(pattern)
+	f := s.Take(pattern)
+	if f.Before(w, r, plain) {
 		return
 	}
 	answer := s.transact(r, pattern, h)
-	if f.after(w, r) {
+	if f.After(w, r, plain) {
 		return
 	}
 	answer.write(w)
+}
+
+func (s *Service[S]) count(pattern string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[pattern]++
 }
 
 // transact runs the handler with the state to itself.

@@ -7,15 +7,18 @@ import (
 	"net/http"
 )
 
-// RoundTrip implements http.RoundTripper: every request is answered in the same process, without a socket.
-func (s *Service[S]) RoundTrip(req *http.Request) (*http.Response, error) {
+// Transport answers every request by the handler in the same process, without a socket.
+type Transport struct{ http.Handler }
+
+// RoundTrip implements http.RoundTripper.
+func (t Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	in := req.Clone(req.Context())
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}
 	defer in.Body.Close()
 	w := &buffered{header: http.Header{}, status: http.StatusOK}
-	s.ServeHTTP(w, in)
+	t.ServeHTTP(w, in)
 	if err := req.Context().Err(); err != nil {
 		return nil, err
 	}
@@ -26,6 +29,11 @@ func (s *Service[S]) RoundTrip(req *http.Request) (*http.Response, error) {
 		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: w.header, Body: io.NopCloser(&w.body), ContentLength: int64(w.body.Len()), Request: req,
 	}, nil
+}
+
+// RoundTrip implements http.RoundTripper.
+func (s *Service[S]) RoundTrip(req *http.Request) (*http.Response, error) {
+	return Transport{s}.RoundTrip(req)
 }
 
 // buffered is a ResponseWriter that keeps the answer.
