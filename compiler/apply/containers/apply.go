@@ -123,10 +123,15 @@ func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error
 	return errors.Join(errs...), nil
 }
 
-// observe believes what it sees, not what a command said. A service that is unhealthy after a restart gets its old files
+// observe believes what it sees, not what a command said; but where that was an error, a container that is still the one
+// from before is not taken for the new one. A service that is unhealthy after a restart gets its old files
 // back, one that was made anew its old definition, too; then it starts once more.
 func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) (map[string]Container, error) {
 	list, err := p.Engine.Containers(ctx, p.project.name)
+	if err != nil {
+		return nil, errors.Join(said, err)
+	}
+	known, err := p.record()
 	if err != nil {
 		return nil, errors.Join(said, err)
 	}
@@ -136,11 +141,16 @@ func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) 
 	}
 	var wrong []error
 	for _, c := range changes {
-		want := p.project.services[c.ID].wanted()
-		if seen[c.ID].state() == want {
+		now, want := seen[c.ID], p.project.services[c.ID].wanted()
+		stale := said != nil && now.ID == known[c.ID].ID && slices.Contains(anew, p.comesTo(c))
+		switch {
+		case stale:
+			err = fmt.Errorf("%s still runs as before", c.ID)
+		case now.state() != want:
+			err = fmt.Errorf("%s is %s, not %s", c.ID, cmp.Or(now.state(), "not there"), want)
+		default:
 			continue
 		}
-		err := fmt.Errorf("%s is %s, not %s", c.ID, cmp.Or(seen[c.ID].state(), "not there"), want)
 		wrong = append(wrong, p.bringBack(ctx, c, err))
 	}
 	if wrong == nil {

@@ -285,7 +285,7 @@ func (p *Plane) Note(c *plan.Change) {
 	case c.Kind == KindVolume:
 		c.Risk = "volume " + c.ID + " moves"
 		return
-	case m.data && slices.Contains([]string{string(recreate), string(rebuild)}, c.Note):
+	case m.data && slices.Contains(anew, c.Note):
 		c.Risk = c.ID + " is made anew over its data"
 	case slices.ContainsFunc(p.reread(*c), func(f string) bool { return below(f, m.shapes) }):
 		c.Risk = "tables of " + c.ID + " change"

@@ -199,6 +199,13 @@ func TestRefusedFilesComeBack(t *testing.T) {
 		t.Errorf("the compose file is %q", got)
 	}
 	r.want("an image that works", "up nginx")
+	r.files["docker-compose.yml"] = strings.Replace(r.files["docker-compose.yml"], "nginx:2", "nginx:3", 1)
+	r.engine.Unmade = map[string]bool{"nginx": true}
+	if _, err = r.converge(); err == nil || !strings.Contains(err.Error(), "put back: services/mailserver/docker-compose.yml: nginx still runs as before") ||
+		!strings.Contains(err.Error(), "no command specified") {
+		t.Errorf("error %v", err)
+	}
+	r.want("an image that can be made", "up nginx")
 
 	r.files["secrets/S"] = "bad"
 	r.engine.Sick["dovecot"] = true

@@ -19,6 +19,9 @@ const (
 	rebuild  how = "rebuild"
 )
 
+// anew are the ways that end with another container.
+var anew = []string{string(recreate), string(rebuild)}
+
 // away are the ways in which a service is away for a while.
 var away = []string{string(restart), string(recreate), string(rebuild)}
 

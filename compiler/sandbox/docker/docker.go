@@ -28,8 +28,9 @@ type Engine struct {
 	File string
 	Dir  string
 
-	// Refuse makes a service refuse its files when it is asked to judge them; Sick leaves one unhealthy at its next start.
-	Refuse, Sick map[string]bool
+	// Refuse makes a service refuse its files when it is asked to judge them; Sick leaves one unhealthy at its next start;
+	// Unmade can't be made at the next start, so that the one before runs on.
+	Refuse, Sick, Unmade map[string]bool
 	// Events are what was done, such as "restart dovecot", for tests.
 	Events []string
 }
@@ -192,6 +193,10 @@ func (e *Engine) startOne(p project, s *state, name string, under map[string]boo
 		return false, err
 	}
 	c := container{ID: s.Containers[name].ID, Spec: fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, e.Dir, spec))), Image: spec.Image, State: "running"}
+	if e.Unmade[name] {
+		delete(e.Unmade, name)
+		return false, fmt.Errorf("service %s: no command specified", name)
+	}
 	if c.ID == "" || c.Spec != s.Containers[name].Spec {
 		s.Made++
 		c.ID = fmt.Sprintf("container-%d", s.Made)
