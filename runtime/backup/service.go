@@ -43,6 +43,9 @@ func (s *Service) Run(ctx context.Context) {
 	}
 }
 
+// redRest is how long a red drill rests: each one reads everything from the bucket, which costs money.
+const redRest = 24 * time.Hour
+
 // Step does what is due now, if anything is.
 func (s *Service) Step(ctx context.Context) {
 	now := s.x.Now()
@@ -115,8 +118,11 @@ func (s *Service) drillDue(now time.Time) bool {
 		return false
 	}
 	last, err := s.x.LatestDrill()
-	if err != nil || last == nil || !last.Green {
-		return true // a red drill is tried again after the rest that follows a failure
+	if err != nil || last == nil {
+		return true
+	}
+	if !last.Green {
+		return now.Sub(last.Finished) >= redRest
 	}
 	return s.schedule.DrillDue(now, last.Finished)
 }

@@ -80,4 +80,35 @@ func TestServiceRestsAfterAFailureAndRaisesTheAlarm(t *testing.T) {
 	}
 }
 
+// TestServiceHoldsDrills: at once after the first backup, a red one again a day later, a green one after everyDays.
+func TestServiceHoldsDrills(t *testing.T) {
+	s := backuptest.NewSite(t)
+	s.Config.Schedule.Daily, s.Config.Schedule.Weekly, s.Config.Schedule.DeadlineHours = "03:00", "sunday", 26
+	s.Config.Classes = s.Config.Classes[1:] // no mail, which would need Dovecot; and tls, which has no key: red
+	s.Config.Drill.IdentityFile, s.Config.Drill.EveryDays = s.Path("identity"), 30
+	held := func(hours int) (n int) {
+		t.Helper()
+		service, err := backup.NewService(s.Executor(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range hours {
+			service.Step(t.Context())
+			s.Clock = s.Clock.Add(time.Hour)
+		}
+		receipts, err := os.ReadDir(s.Path("state/drills"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(receipts)
+	}
+	if n := held(25); n != 2 {
+		t.Errorf("%d red drills in 25 hours, want 2", n)
+	}
+	s.Config.Classes = s.Config.Classes[:1]
+	if n := held(72); n != 3 {
+		t.Errorf("%d drills, want one more, green", n)
+	}
+}
+
 func renameAway(path string) error { return os.Rename(path, path+".away") }

@@ -39,7 +39,8 @@ func backup(s *model.Site) (*config.Backup, error) {
 }
 
 // drill is held on the host as well, with programs of the stack's own images. Backups are encrypted to its identity
-// besides the declared recipients, so that nobody has to declare its public key.
+// besides the declared recipients, so that nobody has to declare its public key. It lies on the host, whose root can read
+// what is backed up anyway.
 func drill(s *model.Site) config.BackupDrill {
 	program := func(name string) string { return s.Host.Root + "/" + drillScripts + name }
 	series := "2.4"
