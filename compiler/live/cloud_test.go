@@ -64,9 +64,11 @@ backup: offsite: {
 			t.Setenv(name, value)
 		}
 	}
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL_S3": "http://" + stateHost, "HTTP_PROXY": proxy.URL, "AWS_ENDPOINT_URL_STS": sts.URL,
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_S3": "http://" + stateHost, "HTTP_PROXY": proxy.URL, "AWS_ENDPOINT_URL_STS": sts.URL,
 		"AWS_ACCESS_KEY_ID": "owner", "AWS_SECRET_ACCESS_KEY": "ownersecret", "AWS_EC2_METADATA_DISABLED": "true",
-		"PATH": filepath.Dir(terraform) + ":" + os.Getenv("PATH")} {
+		"PATH": filepath.Dir(terraform) + ":" + os.Getenv("PATH"),
+	} {
 		t.Setenv(name, value)
 	}
 	if n := r.converge(t, "cloud"); n < 5 {

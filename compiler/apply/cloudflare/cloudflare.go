@@ -37,7 +37,8 @@ type account struct {
 
 // Planes are the parts of a site's edge plane, in the order in which each reads what the next ones ask it for: a plan
 // reads them one after another, and keeps that order within a phase. They remember what they read, so they serve one
-// plan and its apply. Past is what goes with the site's own; before names what must be there before the Worker takes mail for it.
+// plan and its apply. Past is what goes with the site's own; before names what must be there before the Worker takes mail
+// for it.
 func Planes(s *model.Site, e *edge.Edge, keys Secrets, past Past, before ...string) ([]apply.Plane, error) {
 	return assemble(s, account{edge: e, keys: keys}, past, before)
 }
