@@ -246,31 +246,42 @@ func TestSendGoesOnAfterTheServerDiedInTheMiddle(t *testing.T) {
 }
 
 func TestFlippedByteInTheBucketIsNotRestored(t *testing.T) {
-	x := send(t)
-	files, err := filepath.Glob(filepath.Join(x.server.Data, "copies/packs/*/*.age"))
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+	for _, kind := range []string{"packs/*/*.age", "snapshots/*/*/HEAD", "snapshots/*/*/SHA256SUMS", "snapshots/*/*/manifest.tsv.zst.age"} {
+		t.Run(kind, func(t *testing.T) {
+			x := send(t)
+			files, err := filepath.Glob(filepath.Join(x.server.Data, "copies", kind))
+			if err != nil || len(files) == 0 {
+				t.Fatal(files, err)
+			}
+			for _, path := range files {
+				backuptest.FlipByte(t, path)
+			}
+			if err := restoreInto(t, x, t.TempDir()); err == nil {
+				t.Error("restored in spite of a flipped byte")
+			}
+		})
 	}
-	for _, path := range files {
-		backuptest.FlipByte(t, path)
-	}
+}
+
+// restoreInto restores the newest snapshot of the bucket into a folder.
+func restoreInto(t *testing.T, x *sent, target string) error {
+	t.Helper()
 	all, err := x.bucket.Snapshots(t.Context())
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	trusted, err := backup.Trusted(x.site.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := extract.Open(t.Context(), all[0], trusted, []age.Identity{x.site.Identity}, x.site.Path("state"))
+	opened, err := extract.Open(t.Context(), all[len(all)-1], trusted, []age.Identity{x.site.Identity}, x.site.Path("state"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer opened.Close()
-	r := restore.Restorer{Config: x.site.Config, Snapshot: opened, Options: restore.Options{Workers: 2, Target: t.TempDir()}}
-	if _, err := r.Run(t.Context()); err == nil {
-		t.Error("restored from a pack with a flipped byte")
-	}
+	r := restore.Restorer{Config: x.site.Config, Snapshot: opened, Options: restore.Options{Workers: 2, Target: target}}
+	_, err = r.Run(t.Context())
+	return err
 }
 
 func TestWeekOfNewYear(t *testing.T) {
