@@ -12,7 +12,8 @@ func (c *cli) newDKIM() *cobra.Command {
 		Use:   "dkim",
 		Short: "Add and change the keys that sign a domain's mail",
 		Long: `A selector is published first, signs next (active), is kept in DNS for old mail (retired), then goes.
-mailplan secret rotate does all of that by itself; these commands are the single steps.
+mailplan secret rotate does all of that by itself, and goes on with what is published by hand too: a published key signs
+as soon as every resolver has it. These commands are the single steps.
 
   mailplan dkim add example.com s2027a --algorithm ed25519
   mailplan dkim set example.com s2027a --state active

@@ -31,6 +31,9 @@ func (d *Draft) AddDomain(name, selector, postmaster string, f Domain) error {
 	if _, err := d.domain(name); err == nil {
 		return fmt.Errorf("%s is declared already: mailplan domain set changes it", name)
 	}
+	if strings.ContainsAny(name, `/\`) {
+		return fmt.Errorf("%q is no domain", name) // it may become a file's name
+	}
 	path := model.Path("domains", name)
 	lines := []string{"dkim: selectors: " + model.Label(selector) + ": {}"}
 	if f.QuotaMB != nil {

@@ -28,6 +28,7 @@ type Draft struct {
 	branch string // whose tip is edited; empty: the files as they are
 	fsys   fs.FS  // the site's folder
 	edited map[string][]byte
+	found  map[string]*[]byte // what a file had when it was first asked for; nil where there was none
 }
 
 // Open begins a draft of the site's files as they are in dir.
@@ -36,7 +37,7 @@ func Open(dir string) (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Draft{Before: site, dir: dir, fsys: os.DirFS(dir), edited: map[string][]byte{}}, nil
+	return &Draft{Before: site, dir: dir, fsys: os.DirFS(dir), edited: map[string][]byte{}, found: map[string]*[]byte{}}, nil
 }
 
 // OpenBranch begins a draft of the site at the tip of a branch; a branch that is yet to be made begins at the
@@ -54,7 +55,7 @@ func OpenBranch(dir, branch string) (*Draft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the site on %s:\n%w", branch, err)
 	}
-	return &Draft{Before: site, dir: dir, branch: branch, fsys: fsys, edited: map[string][]byte{}}, nil
+	return &Draft{Before: site, dir: dir, branch: branch, fsys: fsys, edited: map[string][]byte{}, found: map[string]*[]byte{}}, nil
 }
 
 // Result is a draft that was checked.
@@ -132,12 +133,19 @@ func (d *Draft) Names() []string {
 	return names
 }
 
+// original is a file as it was when it was first asked for.
 func (d *Draft) original(name string) (content []byte, known bool) {
-	content, err := fs.ReadFile(d.fsys, name)
-	if err == nil && content == nil {
-		content = []byte{}
+	first, asked := d.found[name]
+	if !asked {
+		if content, err := fs.ReadFile(d.fsys, name); err == nil {
+			first = &content
+		}
+		d.found[name] = first
 	}
-	return content, err == nil
+	if first == nil {
+		return nil, false
+	}
+	return append([]byte{}, *first...), true
 }
 
 // read is a file with the edits so far.
@@ -145,9 +153,9 @@ func (d *Draft) read(name string) ([]byte, error) {
 	if content, ok := d.edited[name]; ok {
 		return content, nil
 	}
-	content, err := fs.ReadFile(d.fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("read the site: %w", err)
+	content, known := d.original(name)
+	if !known {
+		return nil, fmt.Errorf("read the site: no file %s", name)
 	}
 	return content, nil
 }
@@ -169,7 +177,10 @@ func (d *Draft) cueFiles() []string {
 }
 
 // Put replaces a whole file of the site's folder, such as the one of its secrets.
-func (d *Draft) Put(name string, content []byte) { d.edited[name] = content }
+func (d *Draft) Put(name string, content []byte) {
+	d.original(name)
+	d.edited[name] = content
+}
 
 // home is the file that leads deepest along a path, the last of several; empty where none begins it.
 func (d *Draft) home(path string) (string, error) {

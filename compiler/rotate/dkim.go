@@ -30,8 +30,6 @@ func (p planner) dkim() (*Step, string, error) {
 		return p.record(), "", nil
 	case since(ahead.Since, p.Now) < settle:
 		return nil, fmt.Sprintf("%s was published today: resolvers may remember for a day that there was nothing", ahead.Name), nil
-	case !p.begins() && p.st.State == OK:
-		return nil, "", nil // published by hand, long before its time
 	}
 	seen, err := p.Observed.DNS(d.Name, ahead.Name, ahead.Key.Secret)
 	if err != nil {
