@@ -46,6 +46,13 @@ func (c *claims) busy(keys []string) chan struct{} {
 	return nil
 }
 
+// any says whether somebody is still at work.
+func (c *claims) any() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.held) > 0
+}
+
 func (c *claims) give(keys []string, mine chan struct{}) {
 	c.mu.Lock()
 	for _, k := range keys {

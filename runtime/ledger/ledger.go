@@ -130,7 +130,8 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 // Secret is the ledger's own random secret of 32 bytes, for making content keys.
 func (l *Ledger) Secret() []byte { return l.secret }
 
-// Close commits what is queued and closes the file.
+// Close commits what is queued and closes the file. Where a claim is still held, an outcome may be missing, and
+// the next run is in doubt as after a crash.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -142,7 +143,7 @@ func (l *Ledger) Close() error {
 	l.mu.Unlock()
 	<-l.done
 	err := l.failed
-	if err == nil {
+	if err == nil && !l.claims.any() {
 		err = l.end()
 	}
 	if err = errors.Join(err, l.db.Close()); err != nil {

@@ -124,6 +124,20 @@ func TestDoubtAfterACrash(t *testing.T) {
 	}
 }
 
+// TestDoubtAfterAnImpatientEnd closes the ledger while a delivery is under way.
+func TestDoubtAfterAnImpatientEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	release := l.Claim(key(1).Head, []string{"a@x"})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, ok := open(t, path).Doubt(); !ok {
+		t.Error("no doubt")
+	}
+}
+
 // TestDoubtKeepsItsTime begins a delivery a second time.
 func TestDoubtKeepsItsTime(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "l.db"))
