@@ -35,7 +35,7 @@ func (s Server) Dump(ctx context.Context, dir string) error {
 	var errs []error
 	for _, name := range s.Databases {
 		args := []string{"--single-transaction", "--quick", "--routines", "--events", "--triggers",
-			"--hex-blob", "--skip-dump-date", "--default-character-set=utf8mb4", name}
+			"--hex-blob", "--skip-dump-date", name}
 		errs = append(errs, s.dump(ctx, filepath.Join(dir, name+".sql"), args))
 	}
 	if s.Accounts {
@@ -123,7 +123,8 @@ func firstLines(s string) string {
 
 func (s Server) optionFile() (string, error) {
 	var b strings.Builder
-	b.WriteString("[client]\n")
+	// Else the locale of whoever runs it would decide, and C means Latin 1.
+	b.WriteString("[client]\ndefault-character-set=utf8mb4\n")
 	set := func(key, value string) {
 		fmt.Fprintf(&b, "%s=\"%s\"\n", key, strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value))
 	}

@@ -30,6 +30,7 @@ func server(t testing.TB, db *daemon.MariaDB, databases ...string) dump.Server {
 }
 
 func TestDatabases(t *testing.T) {
+	t.Setenv("LC_ALL", "C") // as on a fresh machine, and under cron
 	db := daemon.StartMariaDB(t)
 	if err := db.Load(schema); err != nil {
 		t.Fatal(err)
