@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/plan"
+	"github.com/mailplan/mailplan/compiler/revision"
 )
 
 func (c *cli) newApply() *cobra.Command {
@@ -75,7 +77,22 @@ func (c *cli) converge(ctx context.Context, site *compiler.Site, o applying) (er
 			return quit{exitRefused}
 		}
 	}
-	return c.carryOut(ctx, site, to, p, o)
+	if err := c.carryOut(ctx, site, to, p, o); err != nil {
+		return err
+	}
+	c.history(site, to, o)
+	return nil
+}
+
+// history lays the site's Git history on the host, for the backups. What was applied stays applied without it.
+func (c *cli) history(site *compiler.Site, to opened, o applying) {
+	if to.Run == nil {
+		return // a sandbox
+	}
+	dir := cmp.Or(o.secrets, site.Source.Dir)
+	if err := to.KeepHistory(revision.Head(dir), func() ([]byte, error) { return revision.Bundle(dir) }); err != nil {
+		c.say("warning: the host has no history of the site for its backups: %v", err)
+	}
 }
 
 // same refuses a saved plan that is not what would be planned now.
