@@ -52,6 +52,9 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 	if conf.Ingest == nil {
 		return serveBackups(ctx, conf, checkOnly, log, registry)
 	}
+	if checkOnly {
+		conf.Ingest.Ledger = nil // it is the running daemon's, and what looks at the configuration may stand beside that
+	}
 	server, err := ingest.New(conf.Ingest, log, registry)
 	if err != nil {
 		return err

@@ -177,7 +177,7 @@ func (d Docker) Try(ctx context.Context, service string, argv ...string) error {
 		return nil // its start will tell
 	}
 	beside := found[0]
-	run := []string{"docker", "run", "--rm", "--network", "container:" + beside.ID, "--volumes-from", beside.ID + ":ro", "--user", beside.Config.User,
+	run := []string{"docker", "run", "--rm", "--tmpfs", "/tmp", "--network", "container:" + beside.ID, "--volumes-from", beside.ID + ":ro", "--user", beside.Config.User,
 		"--security-opt", "no-new-privileges", "--entrypoint", argv[0], beside.Config.Image}
 	_, err = d.Run(ctx, nil, append(run, argv[1:]...)...)
 	return err
