@@ -215,8 +215,8 @@ func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 				v.Files[file] = now[c.ID][file]
 			}
 		}
-		if id := seen[c.ID].ID; k.ID != id {
-			k = last{ID: id}
+		if id := seen[c.ID].ID; k.ID != id { // what it found of the tables is what the one before had: theirs is a step of its own
+			k = last{ID: id, Tables: k.Tables}
 		}
 		if c.Kind == KindTables {
 			k.Tables = v.Files

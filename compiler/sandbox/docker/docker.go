@@ -38,7 +38,8 @@ type Engine struct {
 type state struct {
 	Containers map[string]container `json:"containers"`
 	Volumes    map[string]string    `json:"volumes"`
-	Made       int                  `json:"made"` // containers so far
+	Made       int                  `json:"made"`            // containers so far
+	Built      map[string]int       `json:"built,omitempty"` // how often the image of a service was
 }
 
 type container struct {
@@ -127,11 +128,17 @@ func (e *Engine) Up(_ context.Context, services ...string) error {
 	return e.start("up", services)
 }
 
-// Build makes images of nothing.
+// Build makes images of nothing; each is another than the one before.
 func (e *Engine) Build(_ context.Context, services ...string) error {
 	s, err := e.load()
 	if err != nil {
 		return err
+	}
+	if s.Built == nil {
+		s.Built = map[string]int{}
+	}
+	for _, name := range services {
+		s.Built[name]++
 	}
 	return e.save(s, "build "+strings.Join(services, " "))
 }
@@ -192,7 +199,7 @@ func (e *Engine) startOne(p project, s *state, name string, under map[string]boo
 	if err := e.mount(p, *s, name); err != nil {
 		return false, err
 	}
-	c := container{ID: s.Containers[name].ID, Spec: fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, e.Dir, spec))), Image: spec.Image, State: "running"}
+	c := container{ID: s.Containers[name].ID, Spec: fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, e.Dir, spec, s.Built[name]))), Image: spec.Image, State: "running"}
 	if e.Unmade[name] {
 		delete(e.Unmade, name)
 		return false, fmt.Errorf("service %s: no command specified", name)
