@@ -115,6 +115,9 @@ func (d *Docker) Try(dir string, args ...string) (string, error) {
 	return string(out), nil
 }
 
+// Environment is what a client needs of it to reach the engine.
+func (d *Docker) Environment() []string { return d.env[len(d.env)-2:] }
+
 // Run runs a program with the engine at hand and returns what it prints on standard output.
 func (d *Docker) Run(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

@@ -5,7 +5,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -34,6 +36,9 @@ func run(name string, args []string) error {
 	case slices.Contains(args, "ready"):
 		return ready("http://" + metrics + "/ready")
 	case slices.Contains(args, "run"):
+		if token, err := os.ReadFile(os.Getenv("TUNNEL_TOKEN_FILE")); err != nil || len(token) == 0 {
+			return errors.Join(errors.New("there is no token for the tunnel"), err)
+		}
 		tunnel, err := readTunnel("/etc/cloudflared/tunnel.json")
 		if err != nil {
 			return err
@@ -73,6 +78,9 @@ type tunnel map[string]*url.URL
 // readTunnel reads a tunnel's ingress document, as the tree has it in edge/tunnel.json.
 func readTunnel(path string) (tunnel, error) {
 	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return tunnel{}, nil // it leads nowhere yet
+	}
 	if err != nil {
 		return nil, err
 	}
