@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,18 +115,48 @@ func (c crash) Apply(ctx context.Context, changes []plan.Change) error {
 	return err
 }
 
-// TestKilledAtEveryStep kills an apply at every boundary of two runs and goes on: the end is always the same.
+// TestKilledAtEveryStep kills an apply at every boundary of two runs and goes on: the end is always the same. With
+// MAILPLAN_KILL_ALL it does so for the plans from nothing, and from every example, to every other: some minutes.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
-	d := load(t, "../../examples/studio/site")
+	corpus := [][2]string{{"", sites[3]}}
+	if os.Getenv("MAILPLAN_KILL_ALL") != "" {
+		corpus = nil
+		for _, from := range append([]string{""}, sites...) {
+			for _, to := range sites {
+				if from != to {
+					corpus = append(corpus, [2]string{from, to})
+				}
+			}
+		}
+	}
+	for _, pair := range corpus {
+		t.Run(pair[0]+" to "+pair[1], func(t *testing.T) {
+			t.Parallel()
+			killedOnTheWay(t, pair[0], load(t, pair[1]))
+		})
+	}
+}
+
+// killedOnTheWay kills at every boundary of the plan from an example, or from nothing, to a site.
+func killedOnTheWay(t *testing.T, from string, to declared) {
+	start := filepath.Join(t.TempDir(), "start")
+	if from != "" {
+		converge(t, start, load(t, from))
+	}
 	for _, after := range []bool{false, true} {
 		for step := 0; ; step++ {
 			dir := filepath.Join(t.TempDir(), "box")
-			if !killed(t, dir, d, step, after) {
+			if from != "" {
+				if out, err := exec.Command("cp", "-a", start, dir).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			if !killed(t, dir, to, step, after) {
 				t.Logf("%d boundaries", step)
 				break
 			}
-			converge(t, dir, d)
+			converge(t, dir, to)
 		}
 	}
 }
