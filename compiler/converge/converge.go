@@ -5,7 +5,6 @@ package converge
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
@@ -24,7 +23,7 @@ type Target struct {
 	// Backup says, as an error, why a backup of the live data is not known to work; nil is good.
 	Backup func(ctx context.Context) error
 	// Run runs a program on the host and returns what it prints; nil where there is no host.
-	Run func(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error)
+	Run host.Runner
 }
 
 // Plan compares it with the site.

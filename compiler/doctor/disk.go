@@ -3,14 +3,12 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"io"
 	"path"
 	"strconv"
 	"strings"
-)
 
-// Runner runs a program on the host and returns what it prints.
-type Runner func(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error)
+	"github.com/mailplan/mailplan/compiler/apply/host"
+)
 
 // An image pull and a backup beside the old one need room: below tight it is doubtful, below full it is bad, in percent.
 const (
@@ -19,7 +17,7 @@ const (
 )
 
 // Disk weighs the free space of the host's folders; one that is not there yet is weighed by the folder it will be in.
-func Disk(ctx context.Context, run Runner, folders ...string) []Finding {
+func Disk(ctx context.Context, run host.Runner, folders ...string) []Finding {
 	var list []Finding
 	seen := map[string]bool{}
 	for _, folder := range folders {
@@ -53,7 +51,7 @@ func (s space) weigh(folder string) Finding {
 	return f
 }
 
-func spaceOf(ctx context.Context, run Runner, folder string) (space, error) {
+func spaceOf(ctx context.Context, run host.Runner, folder string) (space, error) {
 	for {
 		out, err := run(ctx, nil, "df", "-Pk", folder)
 		if err == nil {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"path"
 
-	"github.com/mailplan/mailplan/compiler/apply/containers"
+	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/model"
 )
 
@@ -17,7 +17,7 @@ type standing struct {
 }
 
 // backup asks the host whether its last restore drill was green and recent. What is no answer permits nothing.
-func backup(s *model.Site, run containers.Runner) func(ctx context.Context) error {
+func backup(s *model.Site, run host.Runner) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		out, err := run(ctx, nil, path.Join(s.Host.Root, "bin", "mailpland"), "drill", "--status", "--json",
 			"--config", path.Join(s.Host.Root, "config", "runtime", "backup.json"))

@@ -14,7 +14,6 @@ import (
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/apply"
-	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/remote"
 	"github.com/mailplan/mailplan/compiler/converge"
@@ -97,7 +96,7 @@ func journalFile(o Options) (string, error) {
 // machine is the host as it is reached.
 type machine struct {
 	files host.Files
-	run   containers.Runner
+	run   host.Runner
 	lock  func(ctx context.Context, file, holder string) (unlock func(), err error)
 }
 

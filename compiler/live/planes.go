@@ -21,7 +21,7 @@ import (
 
 // planes makes all of the site's, in the order in which they are read: first the edge, last those that wait for the
 // world outside. A plane that is not chosen needs no token.
-func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, run containers.Runner) ([]apply.Plane, error) {
+func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, run host.Runner) ([]apply.Plane, error) {
 	list, err := edgePlanes(ctx, o, store, h)
 	if err != nil {
 		return nil, err

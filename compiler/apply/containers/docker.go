@@ -8,17 +8,16 @@ import (
 	"io"
 	"path"
 	"strings"
-)
 
-// Runner runs a program on the host and returns what it prints; its error has what the program said.
-type Runner func(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error)
+	"github.com/mailplan/mailplan/compiler/apply/host"
+)
 
 // patience is how long Docker waits for services to be healthy, in seconds: ClamAV loads its signatures for minutes.
 const patience = "600"
 
 // Docker is the Engine of a host with `docker compose`.
 type Docker struct {
-	Run Runner
+	Run host.Runner
 	Dir string // of the compose file
 }
 

@@ -8,7 +8,10 @@ import (
 	"os/exec"
 )
 
-// Run runs a program on this machine and returns what it prints. Its error holds what it said on standard error.
+// Runner runs a program on the host and returns what it prints; its error has what the program said.
+type Runner func(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error)
+
+// Run is the Runner of this machine.
 func Run(ctx context.Context, stdin io.Reader, argv ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	var said bytes.Buffer
