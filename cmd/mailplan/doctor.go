@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -75,7 +76,8 @@ func examine(ctx context.Context, args []string, w where) (list []doctor.Finding
 
 // systems examines what is behind the site.
 func systems(ctx context.Context, site *compiler.Site, to opened, tree string) []doctor.Finding {
-	list := doctor.Planes(ctx, to.Planes)
+	list, said := doctor.Planes(ctx, to.Planes)
+	answered := !slices.ContainsFunc(list, func(f doctor.Finding) bool { return f.State == doctor.Bad })
 	if to.Run != nil {
 		folders := site.Model.Host.Storage
 		list = append(list, doctor.Disk(ctx, to.Run, site.Model.Host.Root, folders.Fast, folders.Bulk)...)
@@ -85,7 +87,10 @@ func systems(ctx context.Context, site *compiler.Site, to opened, tree string) [
 	if to.Backup != nil {
 		list = append(list, doctor.Backup(to.Backup(ctx)))
 	}
-	if p, err := to.Plan(ctx, site.Model, head(site), tree); err == nil {
+	if !answered {
+		return list
+	}
+	if p, err := to.Compare(site.Model, head(site), tree, said); err == nil {
 		list = append(list, doctor.Way(p))
 	}
 	return list

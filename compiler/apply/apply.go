@@ -37,21 +37,37 @@ type Request struct {
 	After    model.Accounts
 }
 
-// Plan reads all planes, compares, orders, and walks the order to see that no mail is lost on the way.
-func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
-	var live, desired []plan.Object
-	for _, p := range planes {
-		d, err := p.Desired(ctx)
-		if err != nil {
-			return plan.Plan{}, fmt.Errorf("%s: %w", p.Name(), err)
-		}
-		l, err := p.Live(ctx)
-		if err != nil {
-			return plan.Plan{}, fmt.Errorf("%s: %w", p.Name(), err)
-		}
-		live, desired = append(live, l...), append(desired, d...)
+// State is what planes say: what is wanted, and what is there.
+type State struct{ Desired, Live []plan.Object }
+
+// Read adds what a plane says.
+func (s *State) Read(ctx context.Context, p Plane) error {
+	desired, err := p.Desired(ctx)
+	if err != nil {
+		return err
 	}
-	p, err := plan.New(r.Site, r.Revision, r.Tree, live, desired)
+	live, err := p.Live(ctx)
+	if err != nil {
+		return err
+	}
+	s.Desired, s.Live = append(s.Desired, desired...), append(s.Live, live...)
+	return nil
+}
+
+// Plan reads all planes and compares.
+func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
+	var s State
+	for _, p := range planes {
+		if err := s.Read(ctx, p); err != nil {
+			return plan.Plan{}, fmt.Errorf("%s: %w", p.Name(), err)
+		}
+	}
+	return Compare(r, planes, s)
+}
+
+// Compare compares what all planes said, orders, and walks the order to see that no mail is lost on the way.
+func Compare(r Request, planes []Plane, s State) (plan.Plan, error) {
+	p, err := plan.New(r.Site, r.Revision, r.Tree, s.Live, s.Desired)
 	if err != nil {
 		return p, err
 	}
@@ -60,7 +76,7 @@ func Plan(ctx context.Context, r Request, planes []Plane) (plan.Plan, error) {
 	}
 	p.Headline = plan.NewHeadline(r.Before, r.After, p.Changes...)
 	p.Refusals = p.Headline.Guard(r.Before, r.After)
-	return p, p.Check(r.Before, r.After, live, desired)
+	return p, p.Check(r.Before, r.After, s.Live, s.Desired)
 }
 
 // Progress is told before each run of changes: how many are done, how many there are, and the first of the run.

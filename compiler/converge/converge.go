@@ -28,11 +28,25 @@ type Target struct {
 
 // Plan compares it with the site.
 func (t *Target) Plan(ctx context.Context, s *model.Site, revision, tree string) (plan.Plan, error) {
-	before, err := t.Accounts()
+	r, err := t.request(s, revision, tree)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return apply.Plan(ctx, apply.Request{Site: s.Name, Revision: revision, Tree: tree, Before: before, After: s.Accounts()}, t.Planes)
+	return apply.Plan(ctx, r, t.Planes)
+}
+
+// Compare is Plan with what the planes have said already.
+func (t *Target) Compare(s *model.Site, revision, tree string, said apply.State) (plan.Plan, error) {
+	r, err := t.request(s, revision, tree)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	return apply.Compare(r, t.Planes, said)
+}
+
+func (t *Target) request(s *model.Site, revision, tree string) (apply.Request, error) {
+	before, err := t.Accounts()
+	return apply.Request{Site: s.Name, Revision: revision, Tree: tree, Before: before, After: s.Accounts()}, err
 }
 
 // Accounts are those of the last apply, as it left them on the host: none before the first.

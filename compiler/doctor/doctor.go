@@ -56,33 +56,24 @@ func Secrets(incomplete error) Finding {
 	return Finding{Check: "secrets", State: Good, Text: "all there, readable and in their form"}
 }
 
-// Planes asks each system for its state. Planes of one name are one system.
-func Planes(ctx context.Context, planes []apply.Plane) []Finding {
-	var list []Finding
-	objects := 0
+// Planes asks each system for its state, and returns what all said as far as they answered. Planes of one name are one
+// system.
+func Planes(ctx context.Context, planes []apply.Plane) (list []Finding, all apply.State) {
+	before := 0 // objects of other systems
 	for i, p := range planes {
 		if i == 0 || planes[i-1].Name() != p.Name() {
-			list, objects = append(list, Finding{Check: string(p.Name()), State: Good}), 0
+			list, before = append(list, Finding{Check: string(p.Name()), State: Good}), len(all.Live)
 		}
 		f := &list[len(list)-1]
-		live, err := state(ctx, p)
-		objects += len(live)
+		err := all.Read(ctx, p)
 		switch {
 		case err != nil:
 			f.State, f.Text = Bad, err.Error()
 		case f.State == Good:
-			f.Text = fmt.Sprintf("answers; %d objects", objects)
+			f.Text = fmt.Sprintf("answers; %d objects", len(all.Live)-before)
 		}
 	}
-	return list
-}
-
-// state is what a plane finds, once it knows what to look for.
-func state(ctx context.Context, p apply.Plane) ([]plan.Object, error) {
-	if _, err := p.Desired(ctx); err != nil {
-		return nil, err
-	}
-	return p.Live(ctx)
+	return list, all
 }
 
 // Journal weighs how the last apply ended.
