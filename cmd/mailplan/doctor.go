@@ -90,10 +90,8 @@ func systems(ctx context.Context, site *compiler.Site, to opened, tree string) [
 	if !answered {
 		return list
 	}
-	if p, err := to.Compare(site.Model, head(site), tree, said); err == nil {
-		list = append(list, doctor.Way(p))
-	}
-	return list
+	p, err := to.Compare(site.Model, head(site), tree, said)
+	return append(list, doctor.Way(p, err))
 }
 
 func (c *cli) checklist(found []doctor.Finding, asJSON bool) error {

@@ -95,8 +95,11 @@ func Backup(unproven error) Finding {
 	return Finding{Check: "backup", State: Good, Text: "the last restore drill was green and recent"}
 }
 
-// Way weighs the plan: whether there is a way back from it.
-func Way(p plan.Plan) Finding {
+// Way weighs the plan, or that there can be none: whether there is a way back from it.
+func Way(p plan.Plan, unmade error) Finding {
+	if unmade != nil {
+		return Finding{"way back", Bad, unmade.Error(), "mailplan diff fails in the same way; an apply would change nothing"}
+	}
 	f := Finding{Check: "way back", State: Good, Text: "nothing to change"}
 	var final []string
 	for _, c := range p.Changes {

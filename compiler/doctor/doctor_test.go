@@ -58,9 +58,10 @@ func TestWeights(t *testing.T) {
 		"cut off":        {doctor.Journal("plan 1 was cut off", nil), doctor.Doubtful},
 		"journal broken": {doctor.Journal("", errors.New("unreadable")), doctor.Bad},
 		"backup red":     {doctor.Backup(errors.New("red")), doctor.Bad},
-		"for good":       {doctor.Way(final), doctor.Doubtful},
-		"conflict":       {doctor.Way(plan.Plan{Conflicts: make([]plan.Conflict, 1)}), doctor.Bad},
-		"nothing to do":  {doctor.Way(plan.Plan{}), doctor.Good},
+		"for good":       {doctor.Way(final, nil), doctor.Doubtful},
+		"conflict":       {doctor.Way(plan.Plan{Conflicts: make([]plan.Conflict, 1)}, nil), doctor.Bad},
+		"no plan":        {doctor.Way(plan.Plan{}, errors.New("two zones of one name")), doctor.Bad},
+		"nothing to do":  {doctor.Way(plan.Plan{}, nil), doctor.Good},
 	} {
 		if one.finding.State != one.want || one.finding.Text == "" {
 			t.Errorf("%s: %+v, want %s", name, one.finding, one.want)
