@@ -66,7 +66,7 @@ func (x *Executor) Run(ctx context.Context, options RunOptions) (Result, error) 
 
 // run returns the hash of the clear manifest the next run is to compare with, if there is a new one.
 func (x *Executor) run(ctx context.Context, options RunOptions, r *Result) (base string, err error) {
-	tip, err := x.store.Tip()
+	tip, err := x.tip(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,8 @@
 package backup_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -44,5 +46,45 @@ func TestOffsiteCopyIsKeptInStepAndVerified(t *testing.T) {
 	}
 	if _, err := x.VerifyOffsite(t.Context()); err == nil || !strings.Contains(err.Error(), "hidden behind a delete marker") {
 		t.Errorf("after hiding an object: got %v", err)
+	}
+}
+
+// TestLostStoreGoesOnCounting holds that the snapshots after a loss of the local store are newer, in the bucket too, than
+// those before it.
+func TestLostStoreGoesOnCounting(t *testing.T) {
+	s := backuptest.NewSite(t)
+	server := backuptest.StartS3(t, "copies")
+	offsite := server.Offsite(t, s, "copies")
+	s.Config.Offsite = &offsite
+	s.Clock = time.Now()
+	for range 2 {
+		s.Run(t, backup.RunOptions{})
+	}
+	if _, err := s.Executor(t).Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range []string{s.Config.Local.Path, filepath.Join(s.Config.State, "record.json")} {
+		if err := os.RemoveAll(lost); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clock = s.Clock.Add(time.Minute)
+	s.Write(t, "config/more", "after the loss")
+	if r := s.Run(t, backup.RunOptions{}); r.Head.Sequence != 3 || r.Head.Previous == "" {
+		t.Errorf("the first run after the loss is %d, after %q", r.Head.Sequence, r.Head.Previous)
+	}
+	if _, err := s.Executor(t).Sync(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := s.Executor(t).Bucket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := bucket.Snapshots(t.Context())
+	if err != nil || len(all) != 2 || !strings.HasPrefix(all[1].Name, "00000003-") {
+		t.Errorf("off-site: %v, %v", all, err)
+	}
+	if _, err := s.Executor(t).Verify(t.Context(), nil, nil); err != nil {
+		t.Errorf("verify: %v", err)
 	}
 }

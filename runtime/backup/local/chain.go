@@ -26,11 +26,25 @@ func (s Store) Record(dir string) error {
 	if err != nil {
 		return err
 	}
+	_, err = s.Adopt(file)
+	return err
+}
+
+// Adopt keeps the head of a snapshot that may be elsewhere. An empty chain begins with it: the runs of a host that lost
+// its store go on counting where the lost ones stopped.
+func (s Store) Adopt(file []byte) (Link, error) {
 	head, err := manifest.OpenHead(file, s.Trusted)
 	if err != nil {
+		return Link{}, err
+	}
+	return Link{Head: head, Hash: manifest.Hash(file), File: file}, s.keep(head.Sequence, file)
+}
+
+func (s Store) keep(sequence int64, file []byte) error {
+	if err := os.MkdirAll(s.chain(), 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(s.chain(), fmt.Sprintf("%08d", head.Sequence))
+	path := filepath.Join(s.chain(), fmt.Sprintf("%08d", sequence))
 	if err := writeSynced(path+".new", file); err != nil {
 		return err
 	}
