@@ -56,6 +56,11 @@ func (a *account) bucket(name string) *bucket {
 
 // FillBucket makes a bucket hold n objects.
 func (s *Server) FillBucket(name string, n int) error {
+	return s.editBucket(name, func(b *bucket) { b.Objects = n })
+}
+
+// editBucket changes a bucket from outside.
+func (s *Server) editBucket(name string, edit func(*bucket)) error {
 	return s.seed(func(c *call) error {
 		a, err := c.editAccount()
 		if err != nil {
@@ -65,7 +70,7 @@ func (s *Server) FillBucket(name string, n int) error {
 		if b == nil {
 			return notFound(10006, "The specified bucket does not exist.")
 		}
-		b.Objects = n
+		edit(b)
 		return nil
 	})
 }

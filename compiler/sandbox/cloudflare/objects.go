@@ -17,19 +17,10 @@ type Object struct {
 
 // PutObjects lays objects into a bucket, as a Worker would.
 func (s *Server) PutObjects(name string, objects ...Object) error {
-	return s.seed(func(c *call) error {
-		a, err := c.editAccount()
-		if err != nil {
-			return err
-		}
-		b := a.bucket(name)
-		if b == nil {
-			return notFound(10006, "The specified bucket does not exist.")
-		}
+	return s.editBucket(name, func(b *bucket) {
 		b.Objects += len(objects)
 		b.Held = append(b.Held, objects...)
 		slices.SortFunc(b.Held, func(x, y Object) int { return strings.Compare(x.Key, y.Key) })
-		return nil
 	})
 }
 
