@@ -2,14 +2,8 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
-	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/runtime/accounts"
 )
 
@@ -21,18 +15,7 @@ type StandInEdits struct{ file string }
 
 // Edits lists those that wait.
 func (e StandInEdits) Edits(context.Context) ([]accounts.Edit, error) {
-	var list []accounts.Edit
-	data, err := os.ReadFile(e.file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &list)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the stand-in edits: %w", err)
-	}
-	return list, nil
+	return readState[[]accounts.Edit](e.file, "edits")
 }
 
 // Answer keeps the answers beside the edits.
@@ -48,9 +31,5 @@ func (e StandInEdits) Answer(ctx context.Context, answers []accounts.EditAnswer)
 			}
 		}
 	}
-	data, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
-		return err
-	}
-	return host.WriteFile(e.file, append(data, '\n'), 0o600, nil)
+	return writeState(e.file, list)
 }

@@ -1,11 +1,6 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/mailplan/mailplan/compiler/sandbox/cloudflare"
@@ -22,16 +17,9 @@ func TXT(dir, name string) ([]string, error) {
 
 // Secret is the value that the sandbox in dir made up for a name, empty where it has none.
 func Secret(dir, name string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "secrets.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
+	v, err := readSecrets(dir)
 	if err != nil {
-		return "", fmt.Errorf("read the stand-in secrets: %w", err)
+		return "", err
 	}
-	values := map[string]string{}
-	if err := json.Unmarshal(data, &values); err != nil {
-		return "", fmt.Errorf("read the stand-in secrets: %w", err)
-	}
-	return values[name], nil
+	return v.values[name], nil
 }

@@ -1,14 +1,9 @@
 package sandbox
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
-	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/secrets"
@@ -21,18 +16,21 @@ type madeUp struct {
 }
 
 func openSecrets(dir string, s *model.Site) (*madeUp, error) {
-	v := &madeUp{file: filepath.Join(dir, "secrets.json"), values: map[string]string{}}
-	data, err := os.ReadFile(v.file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, fmt.Errorf("read the stand-in secrets: %w", err)
-	default:
-		if err := json.Unmarshal(data, &v.values); err != nil {
-			return nil, fmt.Errorf("read the stand-in secrets %s: %w", v.file, err)
-		}
+	v, err := readSecrets(dir)
+	if err != nil {
+		return nil, err
 	}
 	return v, v.fill(s)
+}
+
+// readSecrets reads what was made up so far.
+func readSecrets(dir string) (*madeUp, error) {
+	v := &madeUp{file: filepath.Join(dir, "secrets.json")}
+	var err error
+	if v.values, err = readState[map[string]string](v.file, "secrets"); v.values == nil {
+		v.values = map[string]string{}
+	}
+	return v, err
 }
 
 // fill makes up what the inventory lists and the file lacks, and writes it once.
@@ -52,11 +50,7 @@ func (v *madeUp) fill(s *model.Site) error {
 	if !made {
 		return nil
 	}
-	data, err := json.MarshalIndent(v.values, "", " ")
-	if err != nil {
-		return err
-	}
-	return host.WriteFile(v.file, append(data, '\n'), 0o600, nil)
+	return writeState(v.file, v.values)
 }
 
 // value is what host.Host asks for.
