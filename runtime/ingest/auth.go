@@ -17,8 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
-
+	"github.com/mailplan/mailplan/runtime/access"
 	"github.com/mailplan/mailplan/runtime/config"
 )
 
@@ -27,7 +26,7 @@ type gate struct {
 	conf    config.Auth
 	secrets atomic.Pointer[secrets]
 	nonces  *nonces
-	access  *oidc.IDTokenVerifier
+	access  *access.Gate
 	now     func() time.Time
 }
 
@@ -39,9 +38,7 @@ type secrets struct {
 func newGate(conf config.Auth) (*gate, error) {
 	g := &gate{conf: conf, now: time.Now, nonces: newNonces()}
 	if conf.Access != nil {
-		issuer := strings.TrimRight(conf.Access.Issuer, "/")
-		keys := oidc.NewRemoteKeySet(context.Background(), issuer+"/cdn-cgi/access/certs")
-		g.access = oidc.NewVerifier(issuer, keys, &oidc.Config{ClientID: conf.Access.Audience})
+		g.access = access.New(conf.Access.Issuer, conf.Access.Audience, access.URL(conf.Access.Issuer))
 	}
 	return g, g.reload()
 }
@@ -95,7 +92,6 @@ func (g *gate) bearer(h http.Header) bool {
 }
 
 var (
-	errAccess    = errors.New("the Access token is missing or not valid")
 	errDigest    = errors.New("Content-Digest is missing or not of the form sha-256=:BASE64: of RFC 9530")
 	errStamp     = errors.New("X-Mailplan-Timestamp is missing, not a number or too far from now")
 	errNonce     = errors.New("X-Mailplan-Nonce is missing or not 16 to 64 of A-Z a-z 0-9 _ -")
@@ -108,10 +104,8 @@ func (g *gate) cloudflareAccess(ctx context.Context, h http.Header) error {
 	if g.access == nil {
 		return nil
 	}
-	if _, err := g.access.Verify(ctx, h.Get("Cf-Access-Jwt-Assertion")); err != nil {
-		return fmt.Errorf("%w: %w", errAccess, err)
-	}
-	return nil
+	_, err := g.access.Identity(ctx, h)
+	return err
 }
 
 // signature checks a signed request up to its body's digest, which the caller compares at the end.

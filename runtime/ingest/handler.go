@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailplan/mailplan/runtime/access"
 	"github.com/mailplan/mailplan/runtime/route"
 )
 
@@ -61,7 +62,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (result, bool) {
 	}
 	if err := s.gate.cloudflareAccess(r.Context(), r.Header); err != nil {
 		s.log.Warn("access token refused", "error", err)
-		return invalid(http.StatusForbidden, errAccess.Error()), false
+		return invalid(http.StatusForbidden, access.ErrRefused.Error()), false
 	}
 	if !isMessageType(r.Header.Get("Content-Type")) {
 		return invalid(http.StatusUnsupportedMediaType, "Content-Type must be message/rfc822 or application/octet-stream"), false
