@@ -1,0 +1,102 @@
+package certificate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrBusy says that another process is at it.
+var ErrBusy = errors.New("another process looks after the certificate right now")
+
+// memory is what one pass tells the next, on disk.
+type memory struct {
+	// Fingerprint is of the certificate that RenewAt, AskAt and Suggested are about.
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	RenewAt     time.Time `json:"renewAt,omitzero"`
+	WindowStart time.Time `json:"windowStart,omitzero"` // what the authority suggested, if it did
+	WindowEnd   time.Time `json:"windowEnd,omitzero"`
+	AskAt       time.Time `json:"askAt,omitzero"` // when to ask it again
+	// Trying is set while an attempt is going on: found by the next pass, that attempt was killed.
+	Trying      bool      `json:"trying,omitempty"`
+	LastAttempt time.Time `json:"lastAttempt,omitzero"`
+	LastError   string    `json:"lastError,omitempty"`
+	Failures    int       `json:"failures,omitempty"` // since the last success
+	NextTry     time.Time `json:"nextTry,omitzero"`
+	// Served is the fingerprint of the certificate that servers were told to read.
+	Served string `json:"served,omitempty"`
+	// Warned is when somebody was last told of its end.
+	Warned time.Time `json:"warned,omitzero"`
+}
+
+func (k *Keeper) path(name string) string { return filepath.Join(k.Config.State, name) }
+
+func (k *Keeper) recall() (m memory, err error) {
+	data, err := os.ReadFile(k.path("certificate.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, fmt.Errorf("%s: %w; remove it to begin anew", k.path("certificate.json"), err)
+	}
+	return m, nil
+}
+
+func (k *Keeper) remember(m memory) error {
+	data, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return err
+	}
+	return replaceFile(k.path("certificate.json"), append(data, '\n'))
+}
+
+// lock keeps every other process out until unlock is called. The kernel gives it back when the process dies.
+func (k *Keeper) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(k.Config.State, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(k.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (%s)", ErrBusy, file.Name()), file.Close())
+	}
+	return func() { file.Close() }, nil
+}
+
+// replaceFile writes a file of root's so that a reader sees the old or the new one, whenever the power goes.
+func replaceFile(path string, data []byte) error {
+	temporary := path + ".new"
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
