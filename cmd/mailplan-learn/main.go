@@ -11,11 +11,14 @@
 //
 // The controller and the file with its password are named by MAILPLAN_LEARN_URL (default
 // http://rspamd:11334) and MAILPLAN_LEARN_PASSWORD_FILE (default /run/secrets/rspamd-controller), or by
-// the flags -url and -password-file. The exit code is 0 when the message is learned, was learned before
+// the flags -url and -password-file. While the password rotates, the one that comes next or went before lies beside it, with
+// .next or .previous to its name: the controller knows one only, so it is offered that when it refuses the first. The exit
+// code is 0 when the message is learned, was learned before
 // or is too short to be learned; 75 (EX_TEMPFAIL) says that it could not be done.
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -70,16 +73,34 @@ func or(a, b string) string {
 	return a
 }
 
+// learn offers the controller each password that may be good.
 func learn(ctx context.Context, url, passwordFile, user string, message io.Reader) error {
 	password, err := os.ReadFile(passwordFile)
 	if err != nil {
 		return fmt.Errorf("read the controller's password: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, io.LimitReader(message, maxMessage))
+	content, err := io.ReadAll(io.LimitReader(message, maxMessage))
+	if err != nil {
+		return fmt.Errorf("read the message: %w", err)
+	}
+	err = post(ctx, url, string(password), user, content)
+	for _, suffix := range []string{".next", ".previous"} {
+		if !errors.Is(err, errPassword) {
+			break
+		}
+		if password, e := os.ReadFile(passwordFile + suffix); e == nil {
+			err = post(ctx, url, string(password), user, content)
+		}
+	}
+	return err
+}
+
+func post(ctx context.Context, url, password, user string, content []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(content))
 	if err != nil {
 		return fmt.Errorf("ask to learn: %w", err)
 	}
-	req.Header.Set("Password", strings.TrimSpace(string(password)))
+	req.Header.Set("Password", strings.TrimSpace(password))
 	if user != "" {
 		req.Header.Set("Deliver-To", user)
 	}
@@ -91,11 +112,16 @@ func learn(ctx context.Context, url, passwordFile, user string, message io.Reade
 	return judge(resp)
 }
 
+// errPassword says that the controller knows another password.
+var errPassword = errors.New("the password is not good")
+
 // judge takes 200 (learned), 204 (too few words) and 208 (learned before) for success.
 func judge(resp *http.Response) error {
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusNoContent, http.StatusAlreadyReported:
 		return nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("controller answers %s: %w", resp.Status, errPassword)
 	}
 	said, err := io.ReadAll(io.LimitReader(resp.Body, 500))
 	return errors.Join(fmt.Errorf("controller answers %s: %s", resp.Status, strings.TrimSpace(string(said))), err)

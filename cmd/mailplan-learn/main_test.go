@@ -51,3 +51,31 @@ func TestLearn(t *testing.T) {
 		t.Errorf("no password: exit %d", exit)
 	}
 }
+
+// TestLearnWhileThePasswordRotates offers the controller the value that comes next, or the one that went before.
+func TestLearnWhileThePasswordRotates(t *testing.T) {
+	for _, suffix := range []string{".next", ".previous"} {
+		good := "old"
+		controller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if b, _ := io.ReadAll(r.Body); r.Header.Get("Password") != good || string(b) != "Subject: x" {
+				w.WriteHeader(http.StatusForbidden)
+			}
+		}))
+		defer controller.Close()
+		file := filepath.Join(t.TempDir(), "password")
+		for name, value := range map[string]string{file: "old", file + suffix: "other"} {
+			if err := os.WriteFile(name, []byte(value), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		do := func() int {
+			return run([]string{"-url", controller.URL, "-password-file", file, "ham"}, os.Getenv, strings.NewReader("Subject: x"), io.Discard)
+		}
+		for password, want := range map[string]int{"old": 0, "other": 0, "third": exTempFail} {
+			good = password
+			if exit := do(); exit != want {
+				t.Errorf("%s: the controller takes %s: exit %d, want %d", suffix, password, exit, want)
+			}
+		}
+	}
+}

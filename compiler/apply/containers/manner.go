@@ -46,19 +46,24 @@ type manner struct {
 
 // manners by service. Postfix' start lays its configuration out anew, MariaDB, Redis and ClamAV read theirs once.
 var manners = map[string]manner{
-	"dovecot": {check: []string{"doveconf", "-n"}, reload: exec("doveadm", "reload"), within: []string{"dovecot"}},
-	"rspamd":  {check: []string{"rspamadm", "configtest"}, reload: signal("HUP"), within: []string{"rspamd"}},
-	"nginx":   {check: []string{"nginx", "-t", "-q"}, reload: signal("HUP"), within: []string{"nginx/conf.d"}},
+	"dovecot": {check: []string{"doveconf", "-n"}, reload: exec("doveadm", "reload"), within: []string{"dovecot"},
+		idle: []string{"../secrets/dovecot"}}, // the learner's, read each time
+	"rspamd": {check: []string{"rspamadm", "configtest"}, reload: signal("HUP"), within: []string{"rspamd"}},
+	"nginx":  {check: []string{"nginx", "-t", "-q"}, reload: signal("HUP"), within: []string{"nginx/conf.d"}},
 	"mailserver-api": {check: []string{"/mailpland", "serve", "--check", "--config", "/etc/mailpland/mailpland.json"},
 		reload: signal("HUP"), within: []string{"runtime/routes.json"}},
 	"usermgmt": {check: []string{"/mailpland", "console", "--check", "--config", "/etc/mailpland/mailpland.json"}},
-	"postfix":  {check: []string{"bash", "-euc", checkPostfix}},
-	"redis":    {check: []string{"sh", "-c", checkRedis}},
-	"clamav":   {check: []string{"sh", "-euc", checkClamAV}},
+	"postfix": {check: []string{"bash", "-euc", checkPostfix}, reload: exec("bash", "-euc", reloadPostfix),
+		within: []string{"postfix/mysql-sender-login.cf", "postfix/sasl_passwd"}}, // the passwords; some settings take a start
+	"redis": {check: []string{"sh", "-c", checkRedis}, reload: exec("sh", "-euc", reloadRedis),
+		within: []string{"redis/users.acl"}, idle: []string{"../secrets/redis"}},
+	"clamav": {check: []string{"sh", "-euc", checkClamAV}},
 	"mariadb": {check: []string{"sh", "-c", "exec mariadbd --verbose --help >/dev/null"},
 		settle: exec("bash", "-euc", migrate), settles: []string{"mariadb/initdb", "../secrets"},
-		idle: []string{"mariadb/initdb"}, shapes: []string{"mariadb/initdb"}, data: true},
-	"roundcube": {check: []string{"sh", "-c", checkPHP}, idle: []string{"roundcube"}}, // PHP looks at its files at every request
+		idle: []string{"mariadb/initdb", "../secrets/mariadb"}, shapes: []string{"mariadb/initdb"}, data: true},
+	// PHP looks at its files at every request; the image's start alone looks at those secrets.
+	"roundcube": {check: []string{"sh", "-c", checkPHP}, idle: []string{"roundcube", "../secrets/roundcube"}},
+	"tailscale": {idle: []string{"../secrets/TAILSCALE_AUTHKEY"}}, // for the first start only
 }
 
 // checkPostfix lays the configuration out as the start does, beside a queue of its own, and has Postfix look at it. Its
@@ -69,6 +74,14 @@ postconf -M >/dev/null
 mkdir -p /tmp/spool
 postconf -e queue_directory=/tmp/spool
 postfix check || { echo "postfix check refuses the configuration" >&2; exit 1; }`
+
+// reloadPostfix lays the files out again and has the running Postfix take them; what is under way goes on.
+const reloadPostfix = `bash /docker-init.d/10-mailplan.sh
+postfix reload`
+
+// reloadRedis has Redis take its users' rules anew. The password in use is good before and after.
+const reloadRedis = `answer=$(REDISCLI_AUTH="$(cat /run/secrets/REDIS_PASSWORD)" redis-cli ACL LOAD)
+[ "$answer" = OK ] || { echo "$answer" >&2; exit 1; }`
 
 // checkRedis starts a server with the configuration, empty and on a socket only: Redis has no check of its own.
 const checkRedis = `redis-server /usr/local/etc/redis/redis.conf --port 0 --unixsocket /tmp/check.sock --dir /tmp --appendonly no --logfile "" >/tmp/log 2>&1 &
@@ -110,9 +123,9 @@ func (p project) how(service string, files []string) how {
 	gentlest := nothing
 	for _, f := range files {
 		switch {
+		case below(f, m.idle):
 		case s.single[f]:
 			return restart
-		case below(f, m.idle):
 		case m.reload != nil && below(f, m.within):
 			gentlest = reload
 		default:

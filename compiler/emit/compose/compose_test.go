@@ -215,6 +215,8 @@ func TestHealthTimes(t *testing.T) {
 // TestSecrets holds that a file of a secret belongs to who reads it, and that no value is in the project.
 func TestSecrets(t *testing.T) {
 	s := full()
+	s.Secrets.Names = map[string]model.SecretRule{model.SecretRedisPassword: {Also: "REDIS_PASSWORD.next"},
+		model.SecretRspamdPassword: {Also: "RSPAMD_CONTROLLER_PASSWORD.previous"}}
 	files := emittest.Emit(t, compose.Files, s)
 	p := load(t, s)
 	owner := map[string]int{}
@@ -232,13 +234,15 @@ func TestSecrets(t *testing.T) {
 	}
 	emittest.Holds(t, files, ".env", "MYSQL_ROOT_PASSWORD='${secret:MYSQL_ROOT_PASSWORD}'", "MYSQL_PASSWORD=", "USERMGMT_DB_PASSWORD=",
 		"SENDGRID_API_KEY=", "MAILSERVER_API_TOKEN=")
-	for path, uid := range map[string]int{"secrets/BACKUP_SIGNING_KEY": 0, "secrets/AWS_SECRET_ACCESS_KEY": 0, "secrets/usermgmt/USERMGMT_DB_PASSWORD": 65532} {
-		if got, ok := owner[path]; !ok || got != uid {
+	for path, uid := range map[string]int{"secrets/BACKUP_SIGNING_KEY": 0, "secrets/AWS_SECRET_ACCESS_KEY": 0, "secrets/USERMGMT_DB_PASSWORD": 65532,
+		"secrets/mariadb/USERMGMT_DB_PASSWORD": 999, "secrets/mariadb/REDIS_PASSWORD.next": -1, "secrets/redis/REDIS_PASSWORD.next": 999,
+		"secrets/redis/REDIS_PASSWORD": 999, "secrets/dovecot/rspamd-controller": 1000, "secrets/dovecot/rspamd-controller.previous": 1000} {
+		if got, ok := owner[path]; ok != (uid >= 0) || ok && got != uid {
 			t.Errorf("%s belongs to %d (there: %v)", path, got, ok)
 		}
 	}
 	for _, secret := range s.Inventory() {
-		if secret.Name != "users/alice" {
+		if secret.Name != "users/alice" && !strings.Contains(secret.Name, ".") {
 			emittest.Holds(t, files, ".env.example", secret.Name+"=\n")
 		}
 	}

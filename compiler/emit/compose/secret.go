@@ -28,7 +28,10 @@ func (b *builder) secrets() {
 	b.give("mariadb", 999, model.SecretMariaDBRoot, model.SecretRoundcubeDB, model.SecretAccountsDB,
 		model.SecretDovecotDB, model.SecretPostfixDB, model.SecretPasswordDB)
 	b.give("redis", 999, model.SecretRedisPassword)
-	b.mounts["dovecot"] = []mount{{model.SecretRspamdPassword, "rspamd-controller", 1000}} // where mailplan-learn looks
+	for _, n := range b.site.Accepted(model.SecretRspamdPassword) { // where mailplan-learn looks
+		b.mounts["dovecot"] = append(b.mounts["dovecot"],
+			mount{n, "rspamd-controller" + strings.TrimPrefix(n, model.SecretRspamdPassword), 1000})
+	}
 	b.mounts["roundcube"] = []mount{
 		{model.SecretRoundcubeDB, "roundcube_db_password", b.roundcubeUser()},
 		{model.SecretRoundcubeDES, "roundcube_des_key", b.roundcubeUser()},
@@ -73,8 +76,17 @@ func (b *builder) readers(f func(service string, m mount)) {
 	each(executor)
 }
 
+// whole are the services that see all of their secrets by one folder. A file that is mounted by itself stays the one that
+// it was when the container began; in a folder a new value, or a second one, is seen at once, so that these can rotate
+// while the service runs.
+var whole = []string{"mariadb", "redis", "dovecot", "roundcube"}
+
 // mountSecrets gives a service its files.
 func (b *builder) mountSecrets(service string, svc *types.ServiceConfig) {
+	if slices.Contains(whole, service) {
+		svc.Volumes = append(svc.Volumes, bind("./secrets/"+service, "/run/secrets", true))
+		return
+	}
 	for _, m := range b.mounts[service] {
 		key, path := b.place(service, m)
 		b.out.Secrets[key] = types.SecretConfig{File: "./" + path}
@@ -88,8 +100,11 @@ var (
 )
 
 // place is where a service's copy of a secret lies: secrets/NAME for the first reader, and below the
-// service's name for one of another user, because one file has one owner.
+// service's name for one of another user, because one file has one owner, or for one with a folder of its own.
 func (b *builder) place(service string, m mount) (key, path string) {
+	if slices.Contains(whole, service) {
+		return "", "secrets/" + service + "/" + m.target
+	}
 	name := m.secret
 	if first := b.firstReader(m.secret); first != m.uid {
 		name = service + "/" + m.secret
@@ -100,8 +115,8 @@ func (b *builder) place(service string, m mount) (key, path string) {
 // firstReader is the user of the first service in start order that reads the secret.
 func (b *builder) firstReader(secret string) int {
 	uid := -1
-	b.readers(func(_ string, m mount) {
-		if uid < 0 && m.secret == secret {
+	b.readers(func(service string, m mount) {
+		if uid < 0 && m.secret == secret && !slices.Contains(whole, service) {
 			uid = m.uid
 		}
 	})

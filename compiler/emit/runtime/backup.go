@@ -111,7 +111,7 @@ func classes(s *model.Site) ([]config.BackupClass, error) {
 		tree("tls", fast+"/tls"),
 		tree("dkim", root+"/config/rspamd/dkim"),
 		{Name: "bayes", Kind: "redis", Path: fast + "/redis", Redis: &config.BackupRedis{
-			Address: store.String() + ":6379", PasswordFile: secretFile(s, model.SecretRedisPassword)}},
+			Address: store.String() + ":6379", PasswordFile: secretFile(s, "redis/"+model.SecretRedisPassword)}},
 		{Name: "ledger", Kind: "ledger", Path: fast + "/mailpland/ledger.db", Ledger: ledger},
 	}, nil
 }
