@@ -19,6 +19,7 @@ func verbs() []*cobra.Command {
 		newDrillCmd(),
 		newAccountsCmd(),
 		newConsoleCmd(),
+		newTellCmd(),
 	}
 }
 

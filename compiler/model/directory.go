@@ -28,12 +28,18 @@ func (s *Site) Directories() []Directory {
 		{"mail_data", bulk + "/mailboxes", "dovecot", 1000, 1000, 0o700, "the mailboxes"},
 		{"postfix_spool", fast + "/postfix", "postfix", 0, 0, 0o755, "the queue"},
 		{"mailpland_data", fast + "/mailpland", "mailserver-api", mailplandUID, mailplandUID, 0o700, "the ingest's ledger and spill"},
+		s.ReportsDirectory(),
 		{"", fast + "/tls", "dovecot", 1000, 1000, 0o700, "certificate and key of the mail names"},
 	}
 	if s.Tailnet != nil && s.Tailnet.Mode == "container" {
 		list = append(list, Directory{"tailscale_state", fast + "/tailscale", "tailscale", 0, 0, 0o700, "the node's identity in the tailnet"})
 	}
 	return list
+}
+
+// ReportsDirectory holds what the host says about itself, for the console to read.
+func (s *Site) ReportsDirectory() Directory {
+	return Directory{"reports", s.Host.Storage.Fast + "/reports", "usermgmt", 0, mailplandUID, 0o750, "what the host says, for the console"}
 }
 
 // HostDirectories are all folders that must be on the host: those of the data and that of the backups.

@@ -76,7 +76,18 @@ type Access struct {
 	Ingest       bool     `json:"ingest"`
 	Emails       []string `json:"emails"`
 	SessionHours int      `json:"sessionHours"`
+	Verify       *Verify  `json:"verify,omitempty"`
 }
+
+// Verify lets the console see for itself that Access let a request through.
+type Verify struct {
+	Team     string `json:"team"`
+	Audience string `json:"audience"`
+	SignIn   bool   `json:"signIn"`
+}
+
+// Issuer signs the team's tokens.
+func (v Verify) Issuer() string { return "https://" + v.Team + ".cloudflareaccess.com" }
 
 // WAF are firewall and rate rules.
 type WAF struct {

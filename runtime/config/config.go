@@ -19,6 +19,7 @@ type Config struct {
 	Backup   *Backup   `json:"backup,omitempty"`   // copies of everything, and their restores
 	Accounts *Accounts `json:"accounts,omitempty"` // the account database
 	Console  *Console  `json:"console,omitempty"`  // the web site for people and administrators
+	Watch    *Watch    `json:"watch,omitempty"`    // what is looked at on the host for the console
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
 }
 
@@ -44,8 +45,13 @@ func (c *Config) sections() map[string]section {
 	if c.Console != nil {
 		all["console"] = c.Console
 	}
+	if c.Watch != nil {
+		all["watch"] = c.Watch
+	}
+	}
 	if c.Health != nil {
 		all["health"] = c.Health
+	}
 	}
 	return all
 }

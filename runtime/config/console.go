@@ -10,12 +10,22 @@ import (
 // Console is the web site on which people keep their own passwords and administrators see what is declared. It
 // needs the section accounts too.
 type Console struct {
-	Listen         string   `json:"listen"`                   // host:port of the site, in clear text behind the tunnel
-	SessionKeyFile string   `json:"sessionKeyFile"`           // signs the cookies; another key ends all sessions
-	Proxies        []string `json:"proxies,omitempty"`        // networks whose CF-Connecting-IP header is believed
-	Declared       string   `json:"declared,omitempty"`       // file of what is declared about the domains, see Declared
-	IdleTimeout    Duration `json:"idleTimeout,omitempty"`    // a session that is not used ends; default 30m
-	SessionTimeout Duration `json:"sessionTimeout,omitempty"` // every session ends; default 12h
+	Listen         string         `json:"listen"`                   // host:port of the site, in clear text behind the tunnel
+	SessionKeyFile string         `json:"sessionKeyFile"`           // signs the cookies; another key ends all sessions
+	Proxies        []string       `json:"proxies,omitempty"`        // networks whose CF-Connecting-IP header is believed
+	Declared       string         `json:"declared,omitempty"`       // file of what is declared about the domains, see Declared
+	Reports        string         `json:"reports,omitempty"`        // folder of what the host says, see package report
+	Access         *ConsoleAccess `json:"access,omitempty"`         // every request carries a Cloudflare Access token
+	IdleTimeout    Duration       `json:"idleTimeout,omitempty"`    // a session that is not used ends; default 30m
+	SessionTimeout Duration       `json:"sessionTimeout,omitempty"` // every session ends; default 12h
+}
+
+// ConsoleAccess asks for a Cloudflare Access application token (JWT) besides all else.
+type ConsoleAccess struct {
+	Issuer   string `json:"issuer"`             // https://TEAM.cloudflareaccess.com
+	Audience string `json:"audience"`           // the application's AUD tag
+	KeysFile string `json:"keysFile,omitempty"` // the issuer's keys; left out, they are fetched from it
+	SignIn   bool   `json:"signIn,omitempty"`   // the mail address that Access vouches for signs in without a password
 }
 
 func (c *Console) problems(at string) (found Problems) {
@@ -25,6 +35,10 @@ func (c *Console) problems(at string) (found Problems) {
 		if _, err := netip.ParsePrefix(p); err != nil {
 			found.add(fmt.Sprintf("%s.proxies[%d]", at, i), "%q is not a network such as 10.203.7.20/32", p)
 		}
+	}
+	if c.Access != nil {
+		checkURL(&found, at+".access.issuer", c.Access.Issuer)
+		required(&found, at+".access.audience", c.Access.Audience)
 	}
 	return found
 }

@@ -114,6 +114,11 @@ func data(name, target string) types.ServiceVolumeConfig {
 	return v
 }
 
+func readOnly(v types.ServiceVolumeConfig) types.ServiceVolumeConfig {
+	v.ReadOnly = true
+	return v
+}
+
 // healthy are dependencies whose health is waited for.
 func healthy(names ...string) types.DependsOnConfig {
 	out := types.DependsOnConfig{}

@@ -234,7 +234,8 @@ func (b *builder) mailpland() {
 	}{
 		{"mailserver-api", "serve", b.site.Containers.API, []string{"rspamd", "dovecot", "postfix"},
 			[]types.ServiceVolumeConfig{data("mailpland_data", "/var/lib/mailpland")}},
-		{"usermgmt", "console", b.site.Containers.Usermgmt, []string{"mariadb"}, nil},
+		{"usermgmt", "console", b.site.Containers.Usermgmt, []string{"mariadb"},
+			[]types.ServiceVolumeConfig{readOnly(data("reports", "/var/lib/mailpland"))}},
 	} {
 		spec := none
 		spec.User, spec.ReadOnly = "65532:65532", true

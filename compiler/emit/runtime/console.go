@@ -10,7 +10,7 @@ import (
 
 // console is the web site's part of mailpland.json.
 func console(s *model.Site) (*config.Console, error) {
-	c := &config.Console{Listen: ":8080", SessionKeyFile: secretsDir + model.SecretConsoleSession, Declared: configDir + "/console.json"}
+	c := &config.Console{Listen: ":8080", SessionKeyFile: secretsDir + model.SecretConsoleSession, Declared: configDir + "/console.json", Reports: reportsDir}
 	tunnel, err := s.ServiceAddress("cloudflared", "web")
 	if err != nil {
 		return nil, err
@@ -23,7 +23,24 @@ func console(s *model.Site) (*config.Console, error) {
 		network = netip.PrefixFrom(netip.AddrFrom4(b), 25)
 	}
 	c.Proxies = []string{network.String()}
+	if v := s.Edge.Access.Verify; v != nil {
+		c.Access = &config.ConsoleAccess{Issuer: v.Issuer(), Audience: v.Audience, KeysFile: reportsDir + "/access.json", SignIn: v.SignIn}
+	}
 	return c, nil
+}
+
+// reportsDir is where the console sees the host's reports: it is in no network from which it could ask for itself.
+const reportsDir = "/var/lib/mailpland"
+
+// watch is what the host looks at, for the console.
+func watch(s *model.Site) *config.Watch {
+	root := s.Host.Root
+	w := &config.Watch{Folder: s.ReportsDirectory().Path, Group: s.ReportsDirectory().GID, Queue: root + "/" + queueScript, Usage: root + "/" + usageScript,
+		Declared: root + "/config/runtime/console.json", DKIMKeys: root + "/config/rspamd/dkim"}
+	if v := s.Edge.Access.Verify; v != nil {
+		w.AccessIssuer = v.Issuer()
+	}
+	return w
 }
 
 // declared is what administrators read about the domains. No key is in it.

@@ -13,6 +13,8 @@ const (
 	clientScript = "scripts/mariadb"
 	scanScript   = "scripts/clamscan"
 	drillScripts = "scripts/drill/"
+	queueScript  = "scripts/postqueue"
+	usageScript  = "scripts/quota"
 )
 
 // hostFiles are programs that stand for those in the containers, so that the host needs neither a database
@@ -32,6 +34,8 @@ func hostFiles(s *model.Site) []model.File {
 		script(dumpScript, "backup", databaseProgram("mariadb-dump")),
 		script(clientScript, "backup", databaseProgram("mariadb")),
 		script(scanScript, "backup.scanBeforeRestore", scanProgram),
+		script(queueScript, "containers.postfix", queueProgram),
+		script(usageScript, "containers.dovecot", usageProgram),
 		unit,
 		journal,
 	}
@@ -81,6 +85,16 @@ exec docker compose --project-directory @ROOT@ exec -T mariadb sh -c \
 	` + name + ` "$@"
 `
 }
+
+// queueProgram and usageProgram are what the console shows, which may ask neither container itself.
+const (
+	queueProgram = `# What waits to be sent, one JSON object a line, for the console.
+exec docker compose --project-directory @ROOT@ exec -T postfix postqueue -j
+`
+	usageProgram = `# How full each mailbox is, as JSON, for the console.
+exec docker compose --project-directory @ROOT@ exec -T dovecot doveadm -f json quota get -A
+`
+)
 
 // scanProgram is a container of its own, because the stack's scanner does not see the host's folders. Options,
 // output and exit codes are clamscan's.

@@ -55,6 +55,7 @@ func Files(s *model.Site) ([]model.File, error) {
 	}
 	host, err := encode("backup.json", "backup", &config.Config{
 		Backup: copies,
+		Watch:  watch(s),
 		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
 	})
 	if err != nil {
