@@ -48,10 +48,8 @@ func (c *Config) sections() map[string]section {
 	if c.Watch != nil {
 		all["watch"] = c.Watch
 	}
-	}
 	if c.Health != nil {
 		all["health"] = c.Health
-	}
 	}
 	return all
 }
