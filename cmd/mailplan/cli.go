@@ -65,7 +65,7 @@ and backups are declared in CUE; mailplan checks the site, compiles it to config
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
-	root.AddCommand(c.newInit(), c.newVet(), c.newRules(), c.newCompile(), c.newTrace(), c.newDiff(), c.newApply(), c.newRollback(), c.newStatus(), c.newDoctor(),
+	root.AddCommand(c.newInit(), c.newVet(), c.newRules(), c.newCompile(), c.newTrace(), c.newDiff(), c.newApply(), c.newRollback(), c.newRecover(), c.newStatus(), c.newDoctor(),
 		c.newSecret(), c.newSpool(), c.newUser(), c.newAlias(), c.newDomain(), c.newDKIM(), c.newEdits(), c.newDocs(),
 		&cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: exitHelp})
 	return root

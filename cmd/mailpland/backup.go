@@ -200,16 +200,19 @@ func newBackupSyncCmd() *cobra.Command {
 	return cmd
 }
 
-// readIdentities reads an age identity file; an empty path gives none.
+// readIdentities reads an age identity file, "-" for standard input; an empty path gives none.
 func readIdentities(path string) ([]age.Identity, error) {
 	if path == "" {
 		return nil, nil
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("age identity: %w", err)
+	file := os.Stdin
+	if path != "-" {
+		var err error
+		if file, err = os.Open(path); err != nil {
+			return nil, fmt.Errorf("age identity: %w", err)
+		}
+		defer file.Close()
 	}
-	defer file.Close()
 	identities, err := age.ParseIdentities(file)
 	if err != nil {
 		return nil, fmt.Errorf("age identity %s: %w", path, err)

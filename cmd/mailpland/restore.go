@@ -33,6 +33,7 @@ type restoring struct {
 	trust    []string
 	scanOnly bool
 	json     bool
+	wait     bool
 	options  restore.Options
 }
 
@@ -53,7 +54,7 @@ and touches nothing else. An interrupted restore goes on when it is run again.`,
 	f.StringVar(&c.config, "config", defaultConfig, "the daemon's configuration file")
 	f.StringVar(&c.from, "from", "", "the backup: a folder such as STORE/daily/YYYY-MM-DD, s3://BUCKET/PREFIX for the newest off-site one, or s3://BUCKET/PREFIX@YYYY-MM-DD; default the newest local one")
 	f.StringVar(&c.at, "at", "", "the newest backup not after this time (RFC 3339, or YYYY-MM-DD)")
-	f.StringVar(&c.identity, "identity", "", "age identity file that opens the backup (required)")
+	f.StringVar(&c.identity, "identity", "", "age identity file that opens the backup, - for standard input (required)")
 	f.StringSliceVar(&c.trust, "trust", nil, "public signing key to believe, on a host without configuration")
 	f.StringSliceVar(&c.options.Components, "component", []string{"all"}, "classes to restore")
 	f.StringVar(&c.options.User, "user", "", "only the mail of this user, localpart@domain, added below Restored")
@@ -63,6 +64,7 @@ and touches nothing else. An interrupted restore goes on when it is run again.`,
 	f.StringVar(&c.options.Target, "target", "", "put the classes into this folder instead of where they live")
 	f.BoolVar(&c.options.NoScan, "no-scan", false, "do not ask the virus scanner")
 	f.BoolVar(&c.scanOnly, "scan-only", false, "restore into a scratch folder, scan it, report, remove it")
+	f.BoolVar(&c.wait, "wait", false, "wait for another backup, restore or drill to end")
 	f.BoolVar(&c.json, "json", false, "print the report as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.run(cmd) }
 	return cmd
@@ -76,7 +78,7 @@ func (c *restoring) run(cmd *cobra.Command) error {
 	if c.identity == "" {
 		return errors.New("--identity: name the age identity file that opens the backup")
 	}
-	release, err := backup.Lock(conf.State)
+	release, err := c.lock(cmd.Context(), conf.State)
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,21 @@ func (c *restoring) run(cmd *cobra.Command) error {
 	}
 	report, err := c.restore(cmd, conf, snapshot)
 	return errors.Join(err, c.print(cmd.OutOrStdout(), report))
+}
+
+// lock keeps others off, at once or when they have ended.
+func (c *restoring) lock(ctx context.Context, state string) (release func(), err error) {
+	for {
+		release, err = backup.Lock(state)
+		if !c.wait || !errors.Is(err, backup.ErrBusy) {
+			return release, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // load reads the configuration, or makes do without on an empty host.
