@@ -5,6 +5,7 @@
 package rotate
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,8 @@ const (
 	Overlap  Kind = "overlap"  // both sides are ours: stage, both accepted, switch, retire
 	Previous Kind = "previous" // one side, ours: the last value stays good for a while
 	Replace  Kind = "replace"  // one step; services that use it restart
+	Plane    Kind = "plane"    // a plane makes another one, in the apply after its day is written down
+	Key      Kind = "key"      // others issue it, by an API: issue, switch, and take the old one away
 	Issued   Kind = "issued"   // others issue it: a person gets a new one, then secret set
 	Fixed    Kind = "fixed"    // never by itself
 )
@@ -51,9 +54,14 @@ type Status struct {
 	Path    string `json:"-"` // site path that needs it
 }
 
+// Reader gives the values of secrets.
+type Reader interface {
+	Value(name string) (string, error)
+}
+
 // Values holds the values of secrets; a Store of package secrets does.
 type Values interface {
-	Value(name string) (string, error)
+	Reader
 	Set(name, value string) error
 	Remove(name string) error
 }
@@ -72,8 +80,22 @@ type Observed struct {
 	// on every plane.
 	Applied func() (bool, error)
 
-	// DNS says whether every resolver that is asked answers for a selector with the public half of the key.
+	// DNS says whether as many resolvers as the site wants answer for a selector with the public half of the key.
 	DNS func(domain, selector, key string) (bool, error)
+}
+
+// Issuer makes keys at who issues them, and takes them away again. It has rights of its own for that.
+type Issuer interface {
+	// Issue makes a key with the rights of the present one, and returns the values of the secrets that it is made of. What
+	// an earlier try left behind goes.
+	Issue(ctx context.Context, present map[string]string) (map[string]string, error)
+
+	// Idle says whether nobody has used a key since a day; where that is not told, that is so.
+	Idle(ctx context.Context, key map[string]string, since time.Time) (bool, error)
+
+	// Retire takes a key away: done is false when it is barred only, and goes the next time. One that is not there is
+	// no error.
+	Retire(ctx context.Context, key map[string]string) (done bool, err error)
 }
 
 // settle is how long a step rests before the next: what answered late, or from a cache, has had its time.
@@ -83,7 +105,7 @@ const settle = 1
 func Statuses(s *model.Site, now time.Time) []Status {
 	var list []Status
 	for _, e := range s.Inventory() {
-		if isAlso(s, e.Name) {
+		if isAlso(s, e.Name) || follows(s, e.Name) {
 			continue // told with the one it stands beside
 		}
 		st := Status{Name: e.Name, Kind: kind(s, e), Period: e.RotateDays, AgeDays: -1, Path: e.Path}
@@ -91,10 +113,11 @@ func Statuses(s *model.Site, now time.Time) []Status {
 			continue // so is a key that does not sign
 		}
 		st.measure(set(s, e.Name), s.Secrets.WarnDays, now)
-		if rotating(s, e.Name) {
+		begun := rotating(s, e.Name)
+		if begun && st.State != Overdue { // one that got stuck is late all the same
 			st.State = Rotating
 		}
-		st.Next = next(st, s)
+		st.Next = next(st, s, begun)
 		list = append(list, st)
 	}
 	return list
@@ -138,11 +161,11 @@ func since(day string, now time.Time) int {
 }
 
 // next says what is to be done.
-func next(st Status, s *model.Site) string {
+func next(st Status, s *model.Site, begun bool) string {
 	switch {
 	case st.Kind == Fixed:
 		return "stays; by hand only"
-	case st.State == Rotating:
+	case begun:
 		return "mailplan secret rotate goes on, after an apply"
 	case st.State == Unknown && st.Kind == Issued:
 		return "mailplan secret set " + st.Name + " records the day"
@@ -151,7 +174,7 @@ func next(st Status, s *model.Site) string {
 	case st.State == OK:
 		return "nothing before " + dayBefore(st.Due, s.Secrets.WarnDays)
 	case st.Kind == Issued:
-		return "get a new one, then mailplan secret set " + st.Name
+		return byHand(s, st.Name)
 	}
 	return "mailplan secret rotate"
 }
@@ -164,22 +187,42 @@ func dayBefore(day string, n int) string {
 	return at.AddDate(0, 0, -n).Format(time.DateOnly)
 }
 
-// kind knows which secrets have a far side of ours, and which have none.
+// twofold are the passwords of fixed names that the side which asks for them takes two of, or the side that offers them has
+// two of: MariaDB's accounts, Redis' user, Rspamd's controller.
+var twofold = []string{model.SecretMariaDBRoot, model.SecretRoundcubeDB, model.SecretAccountsDB, model.SecretDovecotDB,
+	model.SecretPostfixDB, model.SecretPasswordDB, model.SecretRedisPassword, model.SecretRspamdPassword}
+
+// kind knows which secrets have a far side of ours, which an API gives, and which neither.
 func kind(s *model.Site, e model.Secret) Kind {
 	_, dkim := selector(s, e.Name)
 	switch {
 	case dkim:
 		return DKIM
-	case e.Name == s.Edge.Ingest.Token.Secret, e.Name == s.Edge.Ingest.SigningKey.Secret:
+	case byField(s, e.Name) != "", slices.Contains(twofold, e.Name):
 		return Overlap
-	case e.Name == model.SecretSRS:
+	case e.Name == model.SecretSRS, e.Name == model.SecretBackupDrill:
 		return Previous
-	case e.Generated && strings.HasPrefix(e.Path, "backup"), e.MadeBy != "":
-		return Fixed // what was signed or sealed with it must open for years; the provider's go with the provider
+	case e.MadeBy != "":
+		return Plane
+	case e.Name == model.SecretBackupSigning:
+		return Fixed // who restores on an empty host knows its public half by heart, so to say
+	case len(Issues(s, e.Name)) > 0:
+		return Key
 	case !e.Generated, strings.HasPrefix(e.Path, "domains."):
 		return Issued // a person must know the new one
 	}
 	return Replace
+}
+
+// byField is the site's field that names a secret, of those which rotate by naming another one.
+func byField(s *model.Site, name string) string {
+	switch name {
+	case s.Edge.Ingest.Token.Secret:
+		return "edge.ingest.token"
+	case s.Edge.Ingest.SigningKey.Secret:
+		return "edge.ingest.signingKey"
+	}
+	return ""
 }
 
 // set is the day since which a secret has its value.

@@ -17,6 +17,8 @@ type Request struct {
 	Now      time.Time
 	Names    []string // rotate these now, due or not; none: those that are due
 	Observed Observed
+	Issuers  map[string]Issuer // by the name of the secret that stands for the key; where one is missing, it takes a person
+	Values   Reader            // asked for keys that are to go
 }
 
 // Steps are the steps that can be made now, and why others wait. Each secret gets one step at most, so that an apply
@@ -55,6 +57,10 @@ func (p planner) next() (*Step, string, error) {
 		return p.previous()
 	case Replace:
 		return p.replace()
+	case Plane:
+		return p.plane()
+	case Key:
+		return p.key()
 	}
 	if p.asked() {
 		return nil, "mailplan can't make a new one: " + p.byHand(), nil
@@ -67,9 +73,9 @@ func (p planner) next() (*Step, string, error) {
 
 func (p planner) byHand() string {
 	if p.st.Kind == Fixed {
-		return "what was signed or sealed with it must open for years"
+		return "what was signed with it is to be believed for years"
 	}
-	return "get one where it is issued, then mailplan secret set " + p.st.Name
+	return byHand(p.Site, p.st.Name)
 }
 
 // asked says whether the secret was named.
@@ -123,7 +129,7 @@ func (p planner) make(v Values, like, name string) error {
 func (p planner) previous() (*Step, string, error) {
 	rule := p.Site.Secrets.Names[p.st.Name]
 	if rule.Also != "" {
-		if left := keepPrevious - since(rule.AlsoSince, p.Now); left > 0 {
+		if left := p.keep() - since(rule.AlsoSince, p.Now); left > 0 {
 			return nil, fmt.Sprintf("the last value stays good for %d days more", left), nil
 		}
 		if wait, err := p.unapplied(); wait != "" || err != nil {
@@ -134,22 +140,61 @@ func (p planner) previous() (*Step, string, error) {
 	if !p.begins() {
 		return p.record(), "", nil
 	}
-	last := p.st.Name + ".previous"
-	return p.step("switch", fmt.Sprintf("%s gets a new value, the last one stays good for %d days", p.st.Name, keepPrevious), func(d *draft.Draft, v Values) error {
-		old, err := v.Value(p.st.Name)
+	return p.step("switch", fmt.Sprintf("%s gets a new value, the last one stays good for %d days", p.st.Name, p.keep()), func(d *draft.Draft, v Values) error {
+		value, err := secrets.NewGenerator(p.Site).Make(p.st.Name)
 		if err != nil {
 			return err
 		}
-		if err := v.Set(last, old); err != nil {
-			return err
-		}
-		if err := p.make(v, p.st.Name, p.st.Name); err != nil {
-			return err
-		}
+		return p.take(d, v, value)
+	}), "", nil
+}
+
+// take puts a value in the place of the one in use, which stays good under another name.
+func (p planner) take(d *draft.Draft, v Values, value string) error {
+	old, err := v.Value(p.st.Name)
+	if err != nil {
+		return err
+	}
+	if err := v.Set(previous(p.st.Name), old); err != nil {
+		return err
+	}
+	if err := v.Set(p.st.Name, value); err != nil {
+		return err
+	}
+	if err := d.SetSecretDay(p.st.Name, p.day); err != nil {
+		return err
+	}
+	return p.also(d, p.st.Name, previous(p.st.Name))
+}
+
+// keep is for how many days what was made with the last value may come back, or is there.
+func (p planner) keep() int {
+	if p.st.Name != model.SecretBackupDrill {
+		return keepPrevious
+	}
+	b := p.Site.Backup
+	days := max(b.Local.KeepDaily, 7*(b.Local.KeepWeekly+1))
+	if b.Offsite != nil {
+		days = max(days, b.Offsite.S3.Lock.Days, b.Offsite.S3.ExpireDays)
+	}
+	return days + 7 // to be sure
+}
+
+// plane writes the day down: the plane that makes it makes another one in the next apply. Of what nobody knows the age of,
+// the day is noted first.
+func (p planner) plane() (*Step, string, error) {
+	if p.st.State == Unknown {
+		p.Names = nil
+		return p.record(), "", nil
+	}
+	if !p.begins() {
+		return nil, "", nil
+	}
+	return p.step("replace", p.st.Name+" is made anew by the next apply", func(d *draft.Draft, v Values) error {
 		if err := d.SetSecretDay(p.st.Name, p.day); err != nil {
 			return err
 		}
-		return p.also(d, p.st.Name, last)
+		return v.Remove(p.st.Name) // one that somebody had put there
 	}), "", nil
 }
 
@@ -172,10 +217,30 @@ func (p planner) overlap() (*Step, string, error) {
 	if wait, err := p.unapplied(); wait != "" || err != nil {
 		return nil, wait, err
 	}
-	if p.Site.Secrets.Names[rule.Also].Rotated == "" { // it never was in use
+	switch {
+	case byField(p.Site, p.st.Name) == "" && rule.Also == coming(p.st.Name):
+		return p.swap(rule.Also), "", nil
+	case byField(p.Site, p.st.Name) != "" && p.Site.Secrets.Names[rule.Also].Rotated == "": // it never was in use
 		return p.switchTo(rule.Also), "", nil
 	}
 	return p.retire(rule.Also), "", nil
+}
+
+// coming is the name of the value that comes next, of a secret whose own name never changes.
+func coming(name string) string { return name + ".next" }
+
+// swap puts the next value in the place of the one in use, which stays good beside it.
+func (p planner) swap(next string) *Step {
+	return p.step("switch", fmt.Sprintf("%s: the value that was staged is in use from the next apply on", p.st.Name), func(d *draft.Draft, v Values) error {
+		value, err := v.Value(next)
+		if err != nil {
+			return err
+		}
+		if err := p.take(d, v, value); err != nil {
+			return err
+		}
+		return v.Remove(next)
+	})
 }
 
 // unapplied is why a step must wait for an apply.
@@ -189,7 +254,10 @@ func (p planner) unapplied() (wait string, err error) {
 
 // stage makes the next value and lets the host accept it beside the one in use.
 func (p planner) stage() *Step {
-	name := other(p.st.Name)
+	name := coming(p.st.Name)
+	if byField(p.Site, p.st.Name) != "" {
+		name = other(p.st.Name)
+	}
 	return p.step("stage", fmt.Sprintf("%s: a new value %s is made, and accepted beside the one in use from the next apply on", p.st.Name, name), func(d *draft.Draft, v Values) error {
 		if err := p.make(v, p.st.Name, name); err != nil {
 			return err
@@ -203,10 +271,7 @@ func (p planner) stage() *Step {
 
 // switchTo lets the other side use the new value; the old one is accepted still.
 func (p planner) switchTo(name string) *Step {
-	path := "edge.ingest.token"
-	if p.st.Name == p.Site.Edge.Ingest.SigningKey.Secret {
-		path = "edge.ingest.signingKey"
-	}
+	path := byField(p.Site, p.st.Name)
 	return p.step("switch", fmt.Sprintf("%s: the Worker uses %s from the next apply on", p.st.Name, name), func(d *draft.Draft, _ Values) error {
 		if err := d.Set(path+".secret", edit.Field{Value: name}.CUE()); err != nil {
 			return err
@@ -239,14 +304,19 @@ func (p planner) setDay() string {
 // retire ends the overlap: only the value in use is good from the next apply on.
 func (p planner) retire(old string) *Step {
 	return p.step("retire", fmt.Sprintf("%s: %s is accepted no longer from the next apply on", p.st.Name, old), func(d *draft.Draft, v Values) error {
-		if err := p.alone(d, p.st.Name); err != nil {
-			return err
-		}
-		if err := d.Unset(model.Path("secrets", "names", old)); err != nil {
-			return err
-		}
-		return v.Remove(old)
+		return p.end(d, v, p.st.Name, old)
 	})
+}
+
+// end leaves a secret with one value.
+func (p planner) end(d *draft.Draft, v Values, name, old string) error {
+	if err := p.alone(d, name); err != nil {
+		return err
+	}
+	if err := d.Unset(model.Path("secrets", "names", old)); err != nil {
+		return err
+	}
+	return v.Remove(old)
 }
 
 func (p planner) also(d *draft.Draft, name, also string) error {

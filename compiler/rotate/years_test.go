@@ -38,9 +38,10 @@ import (
 
 // TestTwoYears lets a site rotate its secrets for two years of a moving clock, in a sandbox. Rotation is run every day
 // but for those that somebody forgets; an apply is forgotten, or cut off between two steps, every now and then. At every
-// step of every apply the token and key that the Worker uses must be ones that the daemon has loaded, and every key that
-// signs must be in DNS; every day a message is signed, and those of the last seven days must verify at every resolver, of
-// which one sees DNS as it was up to two days ago.
+// step of every apply the token and key that the Worker uses must be ones that the daemon has loaded, every password that
+// a service offers must be one that the service it asks has taken, the key that Postfix and the backups have must be good
+// where it was issued, and every key that signs must be in DNS; every day a message is signed, and those of the last seven
+// days must verify at every resolver, of which one sees DNS as it was up to two days ago.
 func TestTwoYears(t *testing.T) {
 	w := newWorld(t)
 	start := time.Date(2027, 1, 1, 9, 0, 0, 0, time.UTC)
@@ -63,17 +64,17 @@ func TestTwoYears(t *testing.T) {
 		}
 		w.day()
 	}
-	t.Logf("%d applies, %d looks at every moment, %d messages verified; steps: %v", w.applies, w.looks, w.verified, w.steps)
+	t.Logf("%d applies, %d looks at every moment, %d messages verified, %d tokens of the tunnel; steps: %v", w.applies, w.looks, w.verified, len(w.tokens), w.steps)
 	if testing.Short() {
 		return
 	}
-	for stage, least := range map[string]int{"publish": 4, "switch": 18, "retire": 16, "stage": 14, "replace": 60} {
+	for stage, least := range map[string]int{"publish": 4, "switch": 80, "retire": 75, "stage": 70, "replace": 10} {
 		if w.steps[stage] < least {
 			t.Errorf("%d steps %s in two years, want at least %d", w.steps[stage], stage, least)
 		}
 	}
 	for _, st := range rotate.Statuses(w.load().Model, w.now) {
-		if st.Kind != rotate.Issued && (st.State == rotate.Overdue || st.State == rotate.Unknown) {
+		if st.Kind != rotate.Issued && st.Kind != rotate.Key && (st.State == rotate.Overdue || st.State == rotate.Unknown) {
 			t.Errorf("%s is %s after two years: %+v", st.Name, st.State, st)
 		}
 	}
@@ -110,6 +111,9 @@ type world struct {
 	applies   int
 	verified  int
 	loaded    map[string][]string // what the daemon read when it last started: token and key files' values
+	services  map[string]string   // what the services read
+	ever      map[string][]string // all values that a secret has had
+	tokens    []string            // of the tunnel
 	history   []map[string][]string
 	sent      []message
 }
@@ -120,7 +124,7 @@ type message struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, site: t.TempDir(), box: filepath.Join(t.TempDir(), "box"), random: rand.New(rand.NewPCG(7, 7)), steps: map[string]int{}}
+	w := &world{T: t, site: t.TempDir(), box: filepath.Join(t.TempDir(), "box"), random: rand.New(rand.NewPCG(7, 7)), steps: map[string]int{}, ever: map[string][]string{}}
 	if err := os.WriteFile(filepath.Join(w.site, "site.cue"), []byte(twoDomains), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +168,7 @@ func (w *world) rotate() {
 	_, err = d.Check()
 	w.check(err)
 	values.save()
+	w.know(values)
 	w.check(d.Write())
 	w.dirty, w.edited = true, nil
 }
@@ -191,35 +196,139 @@ func (w *world) apply(steps int) {
 	box, tree := w.open(site)
 	p, err := box.Plan(context.Background(), site.Model, "", compiler.Digest(tree))
 	w.check(err)
+	w.know(w.values())
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	runs, restart := 0, false
-	progress := func(done, _ int, next plan.Change) {
-		if restart { // the step before has started the daemon anew
-			w.start()
-			restart = false
-		}
+	runs, seen := 0, 0
+	progress := func(done, _ int, _ plan.Change) {
+		w.took(p.Changes[seen:done])
+		seen = done
 		if w.loaded != nil {
 			w.look(fmt.Sprintf("before step %d of an apply", done))
 		}
-		restart = next.Plane == plan.Containers && w.loaded != nil
 		if runs++; steps > 0 && runs > steps {
 			cancel(errCut)
 		}
 	}
 	err = apply.Run(ctx, p, box.Planes, box.Journal, progress)
-	if ctx.Err() != nil {
-		return // the next one goes on
+	if ctx.Err() != nil { // the next one goes on; what was begun may be done
+		left := w.plan(site).Changes
+		w.took(slices.DeleteFunc(slices.Clone(p.Changes[seen:]), func(c plan.Change) bool {
+			return slices.ContainsFunc(left, func(l plan.Change) bool { return l.Plane == c.Plane && l.ID == c.ID })
+		}))
+		return
 	}
 	w.check(err)
-	w.start()
+	if w.loaded == nil {
+		w.loaded, w.services = map[string][]string{}, map[string]string{}
+		for service := range files {
+			w.start(service)
+		}
+		w.start("mailserver-api")
+	} else {
+		w.took(p.Changes[seen:])
+	}
 	w.look("after an apply")
+	w.connector()
 	w.applies++
 	w.dirty = false
 }
 
-// start is what the daemon does when it starts: it reads its configuration and the files that this names.
-func (w *world) start() {
+// files are those that hold the passwords which a service offers or asks for, and that it knows as of its last start or
+// reload; of a folder, all that are in it.
+var files = map[string][]string{
+	"mariadb":  {"secrets/mariadb"},
+	"redis":    {"config/redis/users.acl"},
+	"rspamd":   {"config/rspamd/override.d/worker-controller.inc", "config/rspamd/local.d/redis.conf"},
+	"dovecot":  {"config/dovecot"},
+	"postfix":  {"config/postfix/mysql-sender-login.cf", "config/postfix/sasl_passwd"},
+	"usermgmt": {"secrets/USERMGMT_DB_PASSWORD"},
+}
+
+// offers are the passwords by who offers which to whom. What has no name in files is read each time.
+var offers = []struct{ who, secret, whom string }{
+	{"dovecot", model.SecretDovecotDB, "mariadb"},
+	{"postfix", model.SecretPostfixDB, "mariadb"},
+	{"usermgmt", model.SecretAccountsDB, "mariadb"},
+	{"config/roundcube", model.SecretRoundcubeDB, "mariadb"},
+	{"config/roundcube", model.SecretPasswordDB, "mariadb"},
+	{"secrets/mariadb/MYSQL_ROOT_PASSWORD", model.SecretMariaDBRoot, "mariadb"},
+	{"rspamd", model.SecretRedisPassword, "redis"},
+	{"secrets/redis/REDIS_PASSWORD", model.SecretRedisPassword, "redis"},
+	{"secrets/dovecot", model.SecretRspamdPassword, "rspamd"},
+}
+
+// took has the services of the changes that were made take note of their files, one after the other.
+func (w *world) took(changes []plan.Change) {
+	for _, c := range changes {
+		if c.Plane == plan.Containers && w.loaded != nil {
+			w.start(c.ID)
+			w.passwords("when " + c.ID + " has its files")
+		}
+	}
+}
+
+// start is what a service does when it starts or reloads: it takes its files as they are.
+func (w *world) start(service string) {
+	if service == "mailserver-api" {
+		w.loaded = w.daemon()
+	}
+	var all strings.Builder
+	for _, name := range files[service] {
+		all.WriteString(w.text(name))
+	}
+	w.services[service] = all.String()
+}
+
+// text is what a file holds, or all files in a folder.
+func (w *world) text(name string) string {
+	var all strings.Builder
+	w.check(filepath.WalkDir(w.hosted(name), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		all.Write(append(data, '\n'))
+		return err
+	}))
+	return all.String()
+}
+
+// passwords holds that whoever offers a password has one that the other side takes.
+func (w *world) passwords(when string) {
+	w.Helper()
+	for _, o := range offers {
+		offered, ok := w.services[o.who]
+		if !ok {
+			offered = w.text(o.who)
+		}
+		good := false
+		for _, value := range w.ever[o.secret] {
+			good = good || strings.Contains(offered, value) && strings.Contains(w.services[o.whom], value)
+		}
+		if !good {
+			w.Fatalf("%s, %s: %s refuses the %s of %s", w.now.Format(time.DateOnly), when, o.whom, o.secret, o.who)
+		}
+	}
+}
+
+// connector holds that the host has the token of the tunnel, as it is after an apply.
+func (w *world) connector() {
+	w.Helper()
+	server, err := cloudflare.New(filepath.Join(w.box, "edge"), cloudflare.Options{})
+	w.check(err)
+	token, err := server.TunnelToken("home")
+	w.check(err)
+	if got := strings.TrimSpace(w.text("secrets/TUNNEL_TOKEN")); got != token {
+		w.Fatalf("%s: a connector that starts is refused", w.now.Format(time.DateOnly))
+	}
+	if n := len(w.tokens); n == 0 || w.tokens[n-1] != token {
+		w.tokens = append(w.tokens, token)
+	}
+}
+
+// daemon is what the ingest does when it starts: it reads its configuration and the files that this names.
+func (w *world) daemon() map[string][]string {
 	var conf struct {
 		Ingest struct {
 			Auth struct {
@@ -231,7 +340,7 @@ func (w *world) start() {
 	data, err := os.ReadFile(w.hosted("config/runtime/mailpland.json"))
 	w.check(err)
 	w.check(json.Unmarshal(data, &conf))
-	w.loaded = map[string][]string{}
+	loaded := map[string][]string{}
 	read := func(binding string, files []string) {
 		for _, f := range files {
 			value, err := os.ReadFile(w.hosted("secrets/" + path.Base(f)))
@@ -239,11 +348,12 @@ func (w *world) start() {
 				value, err = os.ReadFile(w.hosted("secrets/mailserver-api/" + path.Base(f)))
 			}
 			w.check(err)
-			w.loaded[binding] = append(w.loaded[binding], string(value))
+			loaded[binding] = append(loaded[binding], string(value))
 		}
 	}
 	read("INGEST_TOKEN", conf.Ingest.Auth.TokenFiles)
 	read("SIGNING_KEY", conf.Ingest.Auth.Signature.KeyFiles)
+	return loaded
 }
 
 func (w *world) hosted(name string) string { return filepath.Join(w.box, "host/srv/mailserver", name) }
@@ -259,6 +369,7 @@ func (w *world) look(when string) {
 			w.Fatalf("%s, %s: the daemon refuses the Worker's %s", w.now.Format(time.DateOnly), when, binding)
 		}
 	}
+	w.passwords(when)
 	for domain, k := range w.signing() {
 		_, p, err := dkimkey.Public(k.private)
 		w.check(err)
@@ -380,6 +491,15 @@ func (w *world) verify(m message, lag int) {
 		}
 	}
 	w.verified++
+}
+
+// know remembers every value that a secret has.
+func (w *world) know(v values) {
+	for name, value := range v.m {
+		if !slices.Contains(w.ever[name], value) {
+			w.ever[name] = append(w.ever[name], value)
+		}
+	}
 }
 
 // values are the sandbox's secrets.

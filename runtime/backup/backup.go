@@ -68,7 +68,8 @@ func New(c config.Backup) (*Executor, error) {
 	return x, nil
 }
 
-// drillRecipients are the public keys of the drill's own identity: what it is to open must be encrypted to it.
+// drillRecipients is the public key of the drill's own identity: what it is to open must be encrypted to it. Of several
+// the first is meant; the others open what was made before them.
 func drillRecipients(path string) ([]age.Recipient, error) {
 	if path == "" {
 		return nil, nil
@@ -80,13 +81,10 @@ func drillRecipients(path string) ([]age.Recipient, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []age.Recipient
-	for _, identity := range identities {
-		if known, ok := identity.(*age.X25519Identity); ok {
-			all = append(all, known.Recipient())
-		}
+	if known, ok := identities[0].(*age.X25519Identity); ok { // there is one: ParseIdentities refuses a file without
+		return []age.Recipient{known.Recipient()}, nil
 	}
-	return all, nil
+	return nil, nil
 }
 
 func readIdentities(path string) ([]age.Identity, error) {

@@ -151,6 +151,23 @@ func TestNewRecipientCanOpenEverything(t *testing.T) {
 	if r := s.Run(t, backup.RunOptions{}); r.Head.Written != 0 {
 		t.Errorf("the run after wrote %d bytes again", r.Head.Written)
 	}
+	third, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Write(t, "drill-identity", third.String()+"\n"+second.String()) // rotated: the last one opens what was made for it
+	s.Clock = s.Clock.AddDate(0, 0, 1)
+	r = s.Run(t, backup.RunOptions{})
+	for _, c := range []struct {
+		identity *age.X25519Identity
+		opens    bool
+	}{{third, true}, {second, false}} {
+		s.Write(t, "identity", c.identity.String()+"\n")
+		err := exec.Command("sh", filepath.Join(s.Config.Local.Path, r.Snapshot, local.ReadmeFile), s.Path("identity"), s.Path("opened")).Run()
+		if c.opens != (err == nil) {
+			t.Errorf("opens with the identity: want %t, got %v", c.opens, err)
+		}
+	}
 }
 
 // TestServerWhichDoesNotAnswerIsAMissingClass: Redis' files lie there, but a copy of them would be torn.

@@ -69,7 +69,7 @@ func assemble(s *model.Site, a account, past Past, before []string) ([]apply.Pla
 	if err != nil {
 		return nil, err
 	}
-	pipe := &tunnel.Plane{Want: want.Tunnel, Was: past.Tunnel, Edge: a.edge}
+	pipe := &tunnel.Plane{Want: want.Tunnel, Was: past.Tunnel, Rotated: past.Rotated, Edge: a.edge}
 	guard := &access.Plane{Site: s.Name, Want: want.Access, Edge: a.edge, Worker: worker.Ref(want.Worker.Name)}
 	if a.edge != nil {
 		a.tunnelID, a.token = pipe.ID, guard.Token

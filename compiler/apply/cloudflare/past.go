@@ -13,6 +13,7 @@ import (
 type Past struct {
 	Domains []string
 	Tunnel  string
+	Rotated string // day of the tunnel's token
 	Bucket  string
 }
 
@@ -20,7 +21,7 @@ type Past struct {
 // host; nil for none.
 func ReadPast(s *model.Site, read func(rel string) ([]byte, error)) (Past, error) {
 	var p Past
-	var pipe struct{ Name string }
+	var pipe struct{ Name, Rotated string }
 	var spool struct{ Bucket *struct{ Name string } }
 	for rel, into := range map[string]any{"edge/tunnel.json": &pipe, "edge/spool.json": &spool} {
 		data, err := read(model.ProjectDir + "/" + rel)
@@ -31,7 +32,7 @@ func ReadPast(s *model.Site, read func(rel string) ([]byte, error)) (Past, error
 			return p, fmt.Errorf("read %s of the last apply: %w", rel, err)
 		}
 	}
-	p.Tunnel = pipe.Name
+	p.Tunnel, p.Rotated = pipe.Name, pipe.Rotated
 	if spool.Bucket != nil {
 		p.Bucket = spool.Bucket.Name
 	}

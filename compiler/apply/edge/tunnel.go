@@ -1,6 +1,11 @@
 package edge
 
-import "context"
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+)
 
 // Tunnel is a tunnel that the provider configures.
 type Tunnel struct {
@@ -70,6 +75,20 @@ func (e *Edge) DeleteTunnel(ctx context.Context, t Tunnel) error {
 func (e *Edge) TunnelToken(ctx context.Context, t Tunnel) (string, error) {
 	token, err := direct[string](ctx, e, "GET", e.below("cfd_tunnel/%s/token", t.ID), nil)
 	return token, naming(err, "read the token of tunnel %s", t.Name)
+}
+
+// tunnelSecret is how many random bytes a tunnel's token holds.
+const tunnelSecret = 32
+
+// RotateTunnel makes another token for a tunnel. The last one connects nobody any more; who is connected stays so.
+func (e *Edge) RotateTunnel(ctx context.Context, t Tunnel) error {
+	secret := make([]byte, tunnelSecret)
+	if _, err := rand.Read(secret); err != nil {
+		return fmt.Errorf("make a token for tunnel %s: %w", t.Name, err)
+	}
+	body := map[string]string{"name": t.Name, "tunnel_secret": base64.StdEncoding.EncodeToString(secret)}
+	_, err := e.wire.send(ctx, "PATCH", e.below("cfd_tunnel/%s", t.ID), body)
+	return naming(err, "make a token for tunnel %s", t.Name)
 }
 
 // Ingress reads the configuration of a tunnel; nil if it has none yet.

@@ -26,9 +26,10 @@ const rest = "*"
 
 // Plane holds the tunnel that a site wants. It keeps what it last read and what it made since, for reads may lag.
 type Plane struct {
-	Want cloudflare.Tunnel
-	Was  string // name of the tunnel at the last apply
-	Edge *edge.Edge
+	Want    cloudflare.Tunnel
+	Was     string // name of the tunnel at the last apply
+	Rotated string // day of its token at the last apply; empty where nobody wrote one down, as with a token of any age
+	Edge    *edge.Edge
 
 	known   bool
 	tunnels []edge.Tunnel
@@ -58,7 +59,7 @@ func Ref(name string) string { return plan.Object{Plane: plan.Edge, Kind: Kind, 
 
 // Desired is the tunnel and one object for each of its host names.
 func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
-	objects := []plan.Object{tunnelObject(p.Want.Name, p.Want.From)}
+	objects := []plan.Object{tunnelObject(p.Want.Name, p.Want.Rotated, p.Want.From)}
 	for _, r := range p.wanted() {
 		o := ingressObject(r.ingress)
 		o.From, o.Needs = r.from, []string{Ref(p.Want.Name)}
@@ -80,9 +81,29 @@ func (p *Plane) wanted() []rule {
 	return rules
 }
 
-func tunnelObject(name, from string) plan.Object {
-	return plan.Object{Plane: plan.Edge, Kind: Kind, ID: name, Value: plan.Encode(struct{}{}), From: from, Phase: plan.Publish}
+func tunnelObject(name, rotated, from string) plan.Object {
+	o := plan.Object{Plane: plan.Edge, Kind: Kind, ID: name, Value: plan.Encode(value{rotated}), From: from, Phase: plan.Publish}
+	if rotated != "" {
+		o.Show = "token of " + rotated
+	}
+	return o
 }
+
+// value is what is compared of a tunnel: the day since which its token is good.
+type value struct {
+	Rotated string `json:"rotated,omitempty"`
+}
+
+// since is the day of the live token. Where none was written down it is taken for the wanted one.
+func (p *Plane) since() string {
+	if p.Rotated == "" || p.Was != p.Want.Name {
+		return p.Want.Rotated
+	}
+	return p.Rotated
+}
+
+// due says that the live token is to be replaced.
+func (p *Plane) due() bool { return p.Want.Rotated != "" && p.since() != p.Want.Rotated }
 
 func ingressObject(i ingress) plan.Object {
 	id := i.Hostname + i.Path
@@ -99,7 +120,7 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	}
 	var objects []plan.Object
 	if was, ok := p.find(p.Was); ok && p.Was != p.Want.Name {
-		o := tunnelObject(was.Name, "")
+		o := tunnelObject(was.Name, "", "")
 		o.Handle = was.ID
 		objects = append(objects, o)
 	}
@@ -107,7 +128,7 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if !ok {
 		return objects, nil
 	}
-	o := tunnelObject(t.Name, "")
+	o := tunnelObject(t.Name, p.since(), "")
 	o.Handle = t.ID
 	var err error
 	if p.rules, err = p.Edge.Ingress(ctx, t); err != nil {
@@ -146,10 +167,18 @@ func (p *Plane) ID(ctx context.Context, name string) (string, error) {
 	return t.ID, nil
 }
 
-// Token is what the connector of the wanted tunnel signs in with; ok is false while there is no tunnel. It is read once.
+// Note says what another token does.
+func (p *Plane) Note(c *plan.Change) {
+	if c.Kind == Kind && c.Verb == plan.Update {
+		c.Note = "another token; connectors that run stay connected"
+	}
+}
+
+// Token is what the connector of the wanted tunnel signs in with; ok is false while there is no tunnel, or another token is to
+// be made first. It is read once.
 func (p *Plane) Token(ctx context.Context) (token string, ok bool, err error) {
 	id, err := p.ID(ctx, p.Want.Name)
-	if err != nil || id == "" {
+	if err != nil || id == "" || p.due() {
 		return "", false, err
 	}
 	if p.token.tunnel != id {
@@ -172,6 +201,12 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 		}
 	}
 	t, ok := p.find(p.Want.Name)
+	again := slices.ContainsFunc(changes, func(c plan.Change) bool { return c.Kind == Kind && c.Verb == plan.Update })
+	if ok && again && p.due() {
+		if err := p.rotate(ctx, t); err != nil {
+			return err
+		}
+	}
 	if !ok {
 		made, err := p.Edge.CreateTunnel(ctx, p.Want.Name)
 		if err != nil {
@@ -191,6 +226,15 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 		return err
 	}
 	p.rules = rules
+	return nil
+}
+
+// rotate makes another token. Connectors that run with the last one stay connected until they restart.
+func (p *Plane) rotate(ctx context.Context, t edge.Tunnel) error {
+	if err := p.Edge.RotateTunnel(ctx, t); err != nil {
+		return err
+	}
+	p.Rotated, p.token = p.Want.Rotated, connector{}
 	return nil
 }
 

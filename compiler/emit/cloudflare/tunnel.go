@@ -11,7 +11,8 @@ import (
 // Tunnel is the Cloudflare Tunnel and its whole ingress document, which is remotely managed.
 type Tunnel struct {
 	Name    string    `json:"name"`
-	Ingress []Ingress `json:"ingress"` // in this order; the last one, without a host name, catches all
+	Ingress []Ingress `json:"ingress"`           // in this order; the last one, without a host name, catches all
+	Rotated string    `json:"rotated,omitempty"` // day since which its token is good: a later one asks for another
 	From    string    `json:"from"`
 }
 
@@ -38,6 +39,7 @@ func tunnelOf(s *model.Site) Tunnel {
 	return Tunnel{
 		Name:    s.Edge.Tunnel.Name,
 		From:    "edge.tunnel",
+		Rotated: s.Secrets.Names[s.Edge.Tunnel.Token.Secret].Rotated,
 		Ingress: append(hostnames(s), Ingress{Service: nothing, From: "edge.tunnel"}),
 	}
 }

@@ -45,7 +45,8 @@ func (b *builder) secrets() {
 	if b.tailnetContainer() {
 		b.give("tailscale", 0, model.SecretTailscaleAuth)
 	}
-	b.give(executor, 0, model.SecretBackupSigning, model.SecretBackupDrill)
+	b.give(executor, 0, model.SecretBackupSigning)
+	b.mounts[executor] = append(b.mounts[executor], mount{model.SecretBackupDrill, model.SecretBackupDrill, 0})
 	if off := b.site.Backup.Offsite; off != nil {
 		b.give(executor, 0, off.S3.AccessKeyID.Secret, off.S3.SecretAccessKey.Secret)
 	}
@@ -130,7 +131,7 @@ func (b *builder) secretFiles() []model.File {
 		_, path := b.place(service, m)
 		f := byPath[path]
 		f.Path, f.Mode, f.UID, f.GID = model.ProjectDir+"/"+path, 0o400, m.uid, m.uid
-		f.Content, f.From = []byte(model.SecretMark(m.secret)), "secrets.names."+model.Label(m.secret)
+		f.Content, f.From = b.content(m.secret), "secrets.names."+model.Label(m.secret)
 		f.Reads = append(f.Reads, service)
 		byPath[path] = f
 	})
@@ -140,6 +141,20 @@ func (b *builder) secretFiles() []model.File {
 	}
 	slices.SortFunc(out, func(a, b model.File) int { return strings.Compare(a.Path, b.Path) })
 	return out
+}
+
+// content is what a file of a secret holds: its value, and of the identity that opens backups the last one too, a line each,
+// as long as there are backups that were made for it.
+func (b *builder) content(secret string) []byte {
+	names := []string{secret}
+	if secret == model.SecretBackupDrill {
+		names = b.site.Accepted(secret)
+	}
+	var marks []string
+	for _, n := range names {
+		marks = append(marks, model.SecretMark(n))
+	}
+	return []byte(strings.Join(marks, "\n"))
 }
 
 // environment is .env with the five names of the original design, for those who type commands on the host.

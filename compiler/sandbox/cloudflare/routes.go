@@ -69,6 +69,7 @@ func (s *Server) routes() {
 	s.handle("GET /accounts/{account}/cfd_tunnel", listTunnels)
 	s.handle("POST /accounts/{account}/cfd_tunnel", createTunnel)
 	s.handle("GET /accounts/{account}/cfd_tunnel/{id}", getTunnel)
+	s.handle("PATCH /accounts/{account}/cfd_tunnel/{id}", editTunnel)
 	s.handle("DELETE /accounts/{account}/cfd_tunnel/{id}", deleteTunnel)
 	s.handle("GET /accounts/{account}/cfd_tunnel/{id}/token", tunnelToken)
 	s.handle("GET /accounts/{account}/cfd_tunnel/{id}/configurations", tunnelConfiguration)

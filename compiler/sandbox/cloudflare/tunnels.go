@@ -72,6 +72,23 @@ func (s *Server) ConnectTunnel(id string, connected bool) error {
 	})
 }
 
+// TunnelToken is what a connector of the tunnel of that name must have; empty where there is none.
+func (s *Server) TunnelToken(name string) (token string, err error) {
+	err = s.seed(func(c *call) error {
+		a, err := c.account()
+		if err != nil {
+			return err
+		}
+		for i := range a.Tunnels {
+			if t := &a.Tunnels[i]; t.Name == name && t.Deleted == nil {
+				token = t.token(a.ID)
+			}
+		}
+		return nil
+	})
+	return token, err
+}
+
 func (c *call) pathTunnel(edit bool) (*account, *tunnel, error) {
 	a, err := c.ownAccount(edit)
 	if err != nil {
@@ -151,6 +168,32 @@ func deleteTunnel(c *call) (any, error) {
 	}
 	now := c.s.now()
 	t.Deleted = &now
+	return t.view(a.ID), nil
+}
+
+// editTunnel gives a tunnel another name or secret. Its connectors stay connected.
+func editTunnel(c *call) (any, error) {
+	a, t, err := c.pathTunnel(true)
+	if err != nil {
+		return nil, err
+	}
+	var in struct {
+		Name   string `json:"name"`
+		Secret string `json:"tunnel_secret"`
+	}
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	if in.Secret != "" {
+		secret, err := base64.StdEncoding.DecodeString(in.Secret)
+		if err != nil || len(secret) < 32 {
+			return nil, refuse(1001, "tunnel_secret must be at least 32 bytes in base64")
+		}
+		t.Secret = in.Secret
+	}
+	if in.Name != "" {
+		t.Name = in.Name
+	}
 	return t.view(a.ID), nil
 }
 
