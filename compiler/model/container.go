@@ -204,6 +204,9 @@ func (s *Site) Each(f func(name string, c Container)) {
 // ForwardPort is where Postfix takes scanned mail from the ingest and from sieve, on container networks only.
 const ForwardPort = 10025
 
+// PostfixCheckPort is where the health check of Postfix asks a process that is new each time, on its loopback.
+const PostfixCheckPort = 10024
+
 // MailRoot is where the mailboxes are mounted in the Dovecot image of the site.
 func (s *Site) MailRoot() string {
 	if s.Containers.Dovecot.Version23() {

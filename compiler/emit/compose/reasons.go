@@ -3,9 +3,8 @@ package compose
 // explain says why of what surprises.
 func (b *builder) explain() {
 	for path, text := range map[string]string{
-		"services": "Docker does nothing about an unhealthy container. Health checks with a shell therefore end the container's\n" +
-			"first process when they fail twice as often in a row as it takes to be called unhealthy, and restart brings\n" +
-			"it back; the database and Redis are left to the alarm. Nothing here needs the Docker socket.\n" +
+		"services": "Docker does nothing about an unhealthy container: mailpland on the host restarts it, unless what it needs is ill\n" +
+			"itself (config/systemd/mailpland-heal.service). Nothing in here has the Docker socket.\n" +
 			"Containers log to the journal, which forgets by age (config/journald); Docker's own files cannot.\n" +
 			"Addresses are fixed because some services trust others by address; extra_hosts names the one network\n" +
 			"in which a peer listens, where two have several in common.",

@@ -89,7 +89,7 @@ func (b *builder) clamav() {
 	spec.Environment = env("FRESHCLAM_CHECKS", fmt.Sprint(c.ChecksPerDay), "TZ", b.zone())
 	spec.Tmpfs = types.StringList{"/tmp", "/run/clamav:uid=100,gid=101", "/var/log/clamav:uid=100,gid=101"}
 	spec.Volumes = []types.ServiceVolumeConfig{volume("clamav_data", "/var/lib/clamav"), config("clamav", "/etc/clamav")}
-	b.add("clamav", c.Container, service(spec, watched("sh", "clamdcheck.sh", c.Container)))
+	b.add("clamav", c.Container, service(spec, script("sh", clamavCheck)))
 }
 
 func (b *builder) rspamd() {
@@ -107,8 +107,7 @@ func (b *builder) rspamd() {
 		spec.Volumes = append(spec.Volumes, config("rspamd/dkim", "/etc/rspamd/dkim"))
 	}
 	spec.StopGracePeriod = grace(30 * time.Second)
-	probe := `(exec 3<>/dev/tcp/127.0.0.1/11334 && printf 'GET /ping HTTP/1.0\r\n\r\n' >&3 && grep -q pong <&3)`
-	b.add("rspamd", c, service(spec, watched("bash", probe, c), "redis", "clamav"))
+	b.add("rspamd", c, service(spec, script("bash", said+rspamdCheck), "redis", "clamav"))
 }
 
 // signs says whether there is a DKIM key at all: without one there is no folder to mount.
@@ -121,9 +120,9 @@ func (b *builder) signs() bool {
 
 func (b *builder) dovecot() {
 	d := b.site.Containers.Dovecot
-	spec, probe, shell := b.dovecot24()
+	spec, check := dovecot24(), script("sh", saidPlain+dovecotCheck)
 	if d.Version23() {
-		spec, probe, shell = b.dovecot23()
+		spec, check = dovecot23(), script("bash", said+dovecotCheck)
 	}
 	spec.ReadOnly = true
 	spec.Environment = env("TZ", b.zone())
@@ -136,26 +135,24 @@ func (b *builder) dovecot() {
 	}
 	spec.Sysctls = types.Mapping{"net.ipv4.ip_unprivileged_port_start": "0"}
 	spec.StopGracePeriod = grace(30 * time.Second)
-	svc := service(spec, watched(shell, probe, d.Container), "mariadb")
+	svc := service(spec, check, "mariadb")
 	if !b.tailnetContainer() {
 		svc.Ports = append(publish(d.Address, d.IMAPS, 993), publish(d.Address, d.POP3S, 995)...)
 	}
 	b.add("dovecot", d.Container, svc)
 }
 
-// Both probes want LMTP's greeting, which takes a process that has just been started. A connection to 993 would
-// be the master's to take, dead or alive behind it, and leave an aborted sign-in in the log every time.
-func (b *builder) dovecot23() (types.ContainerSpec, string, string) {
+func dovecot23() types.ContainerSpec {
 	spec := with("CHOWN", "SETUID", "SETGID", "SYS_CHROOT", "DAC_OVERRIDE", "KILL")
 	spec.Tmpfs = types.StringList{"/run"}
-	return spec, `(exec 3<>/dev/tcp/127.0.0.1/24 && read -t 5 -r line <&3 && [[ $line == 220* ]])`, "bash"
+	return spec
 }
 
-func (b *builder) dovecot24() (types.ContainerSpec, string, string) {
+func dovecot24() types.ContainerSpec {
 	spec := with("SYS_CHROOT")
 	spec.User = "1000:1000"
 	spec.Tmpfs = types.StringList{"/run/dovecot:uid=1000,gid=1000,mode=0755"}
-	return spec, `echo QUIT | nc -w 5 127.0.0.1 24 | { read -r line; case $line in 220*) true;; *) false;; esac; }`, "sh"
+	return spec
 }
 
 // certificate is the folder with the key and certificate of the mail names.
@@ -183,17 +180,12 @@ func (b *builder) postfix() {
 	}
 	spec.Sysctls = types.Mapping{"net.ipv4.ip_unprivileged_port_start": "0"}
 	spec.StopGracePeriod = grace(30 * time.Second)
-	svc := service(spec, watched("bash", submissionProbe, p.Container), "mariadb", "dovecot", "rspamd")
+	svc := service(spec, script("bash", postfixCheck), "mariadb", "dovecot", "rspamd")
 	if !b.tailnetContainer() {
 		svc.Ports = append(publish(p.Address, p.Submission, 587), publish(p.Address, p.Submissions, 465)...)
 	}
 	b.add("postfix", p.Container, svc)
 }
-
-// submissionProbe asks 587 for its greeting and STARTTLS. Inside the container both ports are always open,
-// for webmail; the site decides which of them are published.
-const submissionProbe = `(exec 3<>/dev/tcp/127.0.0.1/587 && read -t 5 -r line <&3 && [[ $line == 220* ]] && printf 'EHLO localhost\r\n' >&3 &&
-while read -t 5 -r line <&3; do [[ $line == *STARTTLS* ]] && found=1; [[ $line == 250-* ]] || break; done; printf 'QUIT\r\n' >&3; [ "$found" ])`
 
 func (b *builder) roundcube() {
 	r := b.site.Containers.Roundcube
@@ -211,8 +203,13 @@ func (b *builder) roundcube() {
 		"ROUNDCUBEMAIL_UPLOAD_MAX_FILESIZE", fmt.Sprintf("%dM", r.MaxAttachmentMiB), "TZ", b.zone())
 	spec.Tmpfs = types.StringList{"/tmp"}
 	spec.Volumes = []types.ServiceVolumeConfig{config("roundcube", "/var/roundcube/config")}
-	probe := "curl -fsS -m 8 -o /dev/null -H 'Host: " + b.site.Edge.Tunnel.Hostnames.Webmail + fmt.Sprintf("' http://127.0.0.1:%d/", port)
-	b.add("roundcube", r.Container, service(spec, watched("bash", probe, r.Container), "mariadb", "dovecot", "postfix"))
+	b.add("roundcube", r.Container, service(spec, b.webmail(port), "mariadb", "dovecot", "postfix"))
+}
+
+// webmail asks for the sign-in page by its name; without the database it is an error.
+func (b *builder) webmail(port int) *types.HealthCheckConfig {
+	return command("curl", "-fsS", "-m", "8", "-o", "/dev/null", "-H", "Host: "+b.site.Edge.Tunnel.Hostnames.Webmail,
+		fmt.Sprintf("http://127.0.0.1:%d/", port))
 }
 
 // roundcubeUser is who runs the image: root, or the web server's user in the nonroot flavour.
@@ -244,7 +241,7 @@ func (b *builder) mailpland() {
 		spec.Environment = env("GOMEMLIMIT", fmt.Sprintf("%dMiB", int(m.container.Memory)*9/10), "TZ", b.zone())
 		spec.Volumes = append([]types.ServiceVolumeConfig{config("runtime", "/etc/mailpland")}, m.data...)
 		spec.StopGracePeriod = grace(150 * time.Second)
-		svc := service(spec, command("/mailpland", "health", "--config", settings), m.after...)
+		svc := service(spec, command("/mailpland", "health", "--ready", "--config", settings), m.after...)
 		svc.Build = &types.BuildConfig{Context: "./bin", Dockerfile: "../" + m.name + "/Dockerfile"}
 		if metrics := b.site.Monitoring.Metrics; m.name == "mailserver-api" && metrics.Address != "" {
 			svc.Ports = publish(metrics.Address, metrics.Port, metrics.Port)
@@ -263,8 +260,7 @@ func (b *builder) nginx() {
 		config("nginx/nginx.conf", "/etc/nginx/nginx.conf"), config("nginx/conf.d", "/etc/nginx/conf.d"),
 	}
 	spec.StopGracePeriod = grace(30 * time.Second)
-	b.add("nginx", c, service(spec, watched("sh", "curl -fsS -m 8 -o /dev/null http://127.0.0.1/healthz", c),
-		"roundcube"))
+	b.add("nginx", c, service(spec, b.webmail(80), "roundcube"))
 }
 
 func (b *builder) cloudflared() {

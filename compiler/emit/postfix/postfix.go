@@ -32,6 +32,7 @@ type view struct {
 	Webmail          string
 	Proxy            string // Postfix' address where the tailnet's container is; empty without one
 	Forward          []forward
+	CheckPort        int
 	RelayPassword    string
 	DatabasePassword string
 }
@@ -104,6 +105,7 @@ func newView(s *model.Site) (view, error) {
 		RelayPassword:    model.SecretMark(s.Relay.Password.Secret),
 		DatabasePassword: model.SecretMark(model.SecretPostfixDB),
 		Forward:          []forward{{Port: model.ForwardPort}, {Port: model.ForwardPort}},
+		CheckPort:        model.PostfixCheckPort,
 	}
 	if v.RelayLevel == "" {
 		return v, fmt.Errorf("relay.tls %q: want verify or encrypt", s.Relay.TLS)
