@@ -20,6 +20,7 @@ func verbs() []*cobra.Command {
 		newAccountsCmd(),
 		newConsoleCmd(),
 		newTellCmd(),
+		newHealCmd(),
 	}
 }
 

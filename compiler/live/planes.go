@@ -13,6 +13,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/relay"
 	"github.com/mailplan/mailplan/compiler/apply/tailnet"
+	"github.com/mailplan/mailplan/compiler/apply/units"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
 	"github.com/mailplan/mailplan/compiler/secrets"
@@ -38,6 +39,7 @@ func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, 
 		}
 	}
 	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories(), Programs: programs},
+		&units.Plane{Run: run, Host: h, Tree: o.Tree, Programs: programs},
 		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine, Programs: programs}, users)
 	smarthost := &relay.Plane{Site: o.Site}
 	if o.Site.Relay.Provider == "sendgrid" && o.chose(plan.Relay) {

@@ -114,12 +114,14 @@ type Monitoring struct {
 	Metrics struct {
 		Port       int    `json:"port"`
 		BackupPort int    `json:"backupPort"` // of the executor, on the host
+		HealPort   int    `json:"healPort"`   // of the healer, on the host
 		Address    string `json:"address,omitempty"`
 	} `json:"metrics"`
 	Alerts struct {
 		Webhook *SecretRef `json:"webhook,omitempty"`
 		Email   string     `json:"email,omitempty"`
 	} `json:"alerts"`
+	RestartsPerHour     int `json:"restartsPerHour"`
 	ProbeMinutes        int `json:"probeMinutes"`
 	CertificateWarnDays int `json:"certificateWarnDays"`
 }

@@ -20,7 +20,10 @@ type Config struct {
 	Accounts *Accounts `json:"accounts,omitempty"` // the account database
 	Console  *Console  `json:"console,omitempty"`  // the web site for people and administrators
 	Watch    *Watch    `json:"watch,omitempty"`    // what is looked at on the host for the console
+	Heal     *Heal     `json:"heal,omitempty"`     // restarts of unhealthy services, on their host
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
+	// Certificate is kept in force by the process on the host.
+	Certificate *Certificate `json:"certificate,omitempty"`
 }
 
 // Health says where the operator's endpoints listen. Without it they share the ingest listener.
@@ -48,8 +51,14 @@ func (c *Config) sections() map[string]section {
 	if c.Watch != nil {
 		all["watch"] = c.Watch
 	}
+	if c.Heal != nil {
+		all["heal"] = c.Heal
+	}
 	if c.Health != nil {
 		all["health"] = c.Health
+	}
+	if c.Certificate != nil {
+		all["certificate"] = c.Certificate
 	}
 	return all
 }

@@ -139,3 +139,6 @@ func own(t testing.TB, path string, uid, gid int, mode os.FileMode) {
 		t.Fatal(err)
 	}
 }
+
+// Docker is the engine that the project runs on.
+func (p *Project) Docker() *Docker { return p.docker }

@@ -37,7 +37,7 @@ func (p *Plane) Live(context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs, err := p.Host.present(p.Programs)
+	programs, err := p.Host.LivePrograms(p.Programs)
 	return append(objects, programs...), err
 }
 

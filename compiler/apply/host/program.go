@@ -116,8 +116,8 @@ func (h *Host) DesiredPrograms(list []Program) ([]plan.Object, error) {
 	return objects, nil
 }
 
-// present lists those that are there.
-func (h *Host) present(list []Program) ([]plan.Object, error) {
+// LivePrograms lists those that are there.
+func (h *Host) LivePrograms(list []Program) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, p := range list {
 		name := h.binary(p.Name)

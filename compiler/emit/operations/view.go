@@ -42,14 +42,14 @@ type service struct {
 var about = map[string][2]string{
 	"mariadb":        {"accounts, aliases, webmail's tables", "a connection, and InnoDB up"},
 	"redis":          {"what Rspamd has learned", "PING with the password"},
-	"clamav":         {"looks for malware", "PING to clamd"},
-	"rspamd":         {"judges inbound mail, signs outbound", "GET /ping"},
-	"dovecot":        {"mailboxes: IMAP, POP3, LMTP, sieve", "the LMTP greeting, and IMAPS open"},
-	"postfix":        {"takes submissions, hands them to the relay", "the greeting and STARTTLS on 587"},
+	"clamav":         {"looks for malware", "it finds the harmless test file"},
+	"rspamd":         {"judges inbound mail, signs outbound", "GET /ping of scans and controller, and the milter's greeting"},
+	"dovecot":        {"mailboxes: IMAP, POP3, LMTP, sieve", "LMTP knows from the database that a user does not exist, and IMAP greets"},
+	"postfix":        {"takes submissions, hands them to the relay", "STARTTLS and AUTH on 587, and a new process when one is asked for"},
 	"roundcube":      {"webmail", "its sign-in page"},
-	"mailserver-api": {"takes inbound mail from the Worker", "GET /health"},
-	"usermgmt":       {"console", "GET /health"},
-	"nginx":          {"the door for web names", "GET /healthz"},
+	"mailserver-api": {"takes inbound mail from the Worker", "GET /ready: ledger, Rspamd and Dovecot"},
+	"usermgmt":       {"console", "GET /ready: the database"},
+	"nginx":          {"the door for web names", "webmail's sign-in page"},
 	"cloudflared":    {"the tunnel's near end", "its connection to the edge"},
 	"tailscale":      {"the tailnet's way in", "GET /healthz"},
 }
@@ -132,6 +132,7 @@ func (v *view) ports() {
 	add(mail(dovecot.Address), dovecot.POP3S, "POP3, TLS from the start", "dovecot")
 	add(v.Monitoring.Metrics.Address, v.Monitoring.Metrics.Port, "metrics", "mailserver-api")
 	add(v.ExecutorAddress(), v.Monitoring.Metrics.BackupPort, "metrics of backups", "mailpland on the host")
+	add(v.ExecutorAddress(), v.Monitoring.Metrics.HealPort, "metrics of services and disks", "mailpland on the host")
 	for _, own := range v.Containers.Own {
 		for _, p := range own.Publish {
 			add(p.Address, p.Port, "the site's own", own.Name)

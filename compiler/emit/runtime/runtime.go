@@ -62,7 +62,12 @@ func Files(s *model.Site) ([]model.File, error) {
 		return nil, err
 	}
 	host.Reads = []string{"host"}
-	return append(hostFiles(s), daemon, file("config/runtime/routes.json", "domains", table), domains, host), nil
+	heals, err := healer(s)
+	if err != nil {
+		return nil, err
+	}
+	files := append(append(hostFiles(s), heals...), unitsFile(s))
+	return append(files, daemon, file("config/runtime/routes.json", "domains", table), domains, host), nil
 }
 
 func encode(name, from string, c *config.Config) (model.File, error) {
