@@ -45,11 +45,12 @@ func Files(s *model.Site) ([]model.File, error) {
 		r.render("dovecot-2.3.conf", "dovecot.conf", 0o644, 0)
 		r.render("sql-2.3.conf", "dovecot-sql.conf.ext", 0o400, 0) // read before Dovecot gives up root
 		r.render("sql-app-2.3.conf", "dovecot-sql-app.conf.ext", 0o400, 0)
+		r.render("sql-used-2.3.conf", "dovecot-sql-used.conf.ext", 0o400, 0)
 	} else {
 		r.render("dovecot-2.4.conf", "dovecot.conf", 0o644, 0)
 		r.render("sql-2.4.conf", "sql.conf", 0o400, vmail)
 	}
-	for _, script := range []string{"before", "learn-ham", "learn-spam"} {
+	for _, script := range []string{"before", "vacation", "learn-ham", "learn-spam"} {
 		r.render("sieve/"+script+".sieve", "sieve/"+script+".sieve", 0o644, 0)
 	}
 	return r.out, r.err
