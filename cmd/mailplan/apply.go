@@ -25,7 +25,8 @@ func (c *cli) newApply() *cobra.Command {
 		Use:   "apply [SITE]",
 		Short: "Make what lives match the site",
 		Long: `apply carries out what diff shows. A saved plan is refused if the site or anything it looked at has moved since.
-Ctrl-C stops at the next step; run apply again to go on.
+Ctrl-C stops at the next step; run apply again to go on. Which secrets are due it tells at the end; one that is overdue does
+not keep it from its work, but ends it with exit code 3 where the site says secrets: overdue: "fail".
 
   mailplan apply                    to the live planes, with the secrets beside the site
   mailplan apply --plane edge       one of them
@@ -60,7 +61,7 @@ func (c *cli) apply(ctx context.Context, args []string, o applying) error {
 	if err != nil {
 		return err
 	}
-	return c.converge(ctx, site, o)
+	return c.ages(site.Model, c.converge(ctx, site, o))
 }
 
 // converge plans, guards and carries out, alone: another run at the same time is refused.

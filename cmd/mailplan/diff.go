@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
@@ -34,7 +35,8 @@ func (c *cli) newDiff() *cobra.Command {
 		Use:   "diff [SITE]",
 		Short: "Show what an apply would change, in mail terms first",
 		Long: `diff compares the site with what lives, or two revisions of the site with each other.
-It ends with exit code 2 when there are changes.
+It ends with exit code 2 when there are changes, and tells which secrets are due; one that is overdue ends it with exit
+code 3 where the site says secrets: overdue: "fail".
 
   mailplan diff                                against what lives; wants the secrets
   mailplan diff --sandbox /tmp/s               against the stand-ins of a sandbox
@@ -46,7 +48,7 @@ It ends with exit code 2 when there are changes.
 			if err := t.check(); err != nil {
 				return err
 			}
-			p, err := c.plan(cmd.Context(), args, t)
+			site, p, err := c.plan(cmd.Context(), args, t)
 			if err != nil {
 				return err
 			}
@@ -54,9 +56,12 @@ It ends with exit code 2 when there are changes.
 				return err
 			}
 			if !p.Empty() || !p.Headline.Empty() {
-				return quit{exitChanges}
+				err = quit{exitChanges}
 			}
-			return nil
+			if site == nil { // two revisions
+				return err
+			}
+			return c.ages(site.Model, err)
 		},
 	}
 	cmd.Flags().StringSliceVar(&t.allow, "allow", nil, "go on despite these rules of severity error")
@@ -82,20 +87,21 @@ func (t target) check() error {
 	return nil
 }
 
-func (c *cli) plan(ctx context.Context, args []string, t target) (plan.Plan, error) {
+// plan is between what is asked for; the site is nil for two revisions.
+func (c *cli) plan(ctx context.Context, args []string, t target) (site *compiler.Site, p plan.Plan, err error) {
 	if t.from != "" {
-		return c.planRevisions(ctx, args, t)
+		p, err = c.planRevisions(ctx, args, t)
+		return nil, p, err
 	}
-	site, err := c.load(args, t.allow)
-	if err != nil {
-		return plan.Plan{}, err
+	if site, err = c.load(args, t.allow); err != nil {
+		return nil, p, err
 	}
 	to, p, err := plans(ctx, site, t.where, "")
 	if err != nil {
-		return p, err
+		return site, p, err
 	}
 	c.leaves(to)
-	return p, to.Close()
+	return site, p, to.Close()
 }
 
 func (c *cli) show(p plan.Plan, o output) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -67,29 +68,6 @@ func (c *cli) tellStatuses(list []rotate.Status) error {
 	return w.Flush()
 }
 
-func (c *cli) overdue(s *model.Site, list []rotate.Status) error {
-	var late, soon []string
-	for _, st := range list {
-		switch st.State {
-		case rotate.Overdue:
-			late = append(late, st.Name)
-		case rotate.Soon:
-			soon = append(soon, st.Name+" on "+st.Due)
-		}
-	}
-	if len(soon) > 0 {
-		c.say("due within %s: %s", count(s.Secrets.WarnDays, "day"), strings.Join(soon, ", "))
-	}
-	if len(late) == 0 {
-		return nil
-	}
-	c.say("overdue: %s", strings.Join(late, ", "))
-	if s.Secrets.Overdue == "fail" {
-		return quit{exitRefused}
-	}
-	return nil
-}
-
 // recordDay notes in the site that a secret was set today, where that is what its age is told by.
 func (c *cli) recordDay(site *compiler.Site, name string) error {
 	list := rotate.Statuses(site.Model, time.Now())
@@ -128,11 +106,14 @@ and the step after it waits until that is seen: a DKIM key in DNS by every resol
 Run it every day before apply, from CI or cron; where nothing is to be done it says so and ends with 0.
 
   DKIM key          publish, switch once it is seen, retire, remove after dkim: keepDays
-  ingest token      stage (both accepted), switch, retire
-  passwords         replaced in one step; the services that use them restart
-  keys of others    mailplan can't make them: it tells when to get a new one
+  tokens, passwords stage (both are good), switch, retire
+  session keys      replaced in one step; the services that use them restart
+  tunnel token      made anew by the next apply; connectors stay connected
+  keys of others    issued by their API and the old one taken away, where there is a right to; else you are told
+                    when and where to get one (mailplan docs secrets)
 
   mailplan secret rotate --commit && mailplan apply
+  mailplan secret rotate --branch rotation                 for a pull request; the files here stay as they are
   mailplan secret rotate dkim/example.com/mail2026     begin now, due or not`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.rotate(cmd.Context(), &r, args) },
 		ValidArgsFunction: complete(func(s *model.Site) (names []string) {
@@ -142,11 +123,7 @@ Run it every day before apply, from CI or cron; where nothing is to be done it s
 			return names
 		}),
 	}
-	cmd.Flags().StringVar(&r.site, "site", "", "the site's folder (default: the current one, else ./site)")
-	cmd.Flags().BoolVar(&r.commit, "commit", false, "also commit the step, and nothing else, on the current branch")
-	cmd.Flags().StringVarP(&r.message, "message", "m", "", "the commit's message (default: what was done)")
-	cmd.Flags().BoolVarP(&r.dryRun, "dry-run", "n", false, "say what would be done, change nothing")
-	cmd.Flags().BoolVar(&r.json, "json", false, "print what was done as JSON")
+	r.editing.flags(cmd)
 	cmd.Flags().StringVar(&r.where.sandbox, "sandbox", "", "look for what is applied and published in this sandbox")
 	cmd.Flags().StringSliceVar(&r.resolvers, "resolver", rotate.DefaultResolvers(), "resolvers that must all see a new DKIM key")
 	return cmd
@@ -176,12 +153,17 @@ func (c *cli) rotate(ctx context.Context, r *rotation, names []string) error {
 			return err
 		}
 	}
-	store, err := secrets.Open(site.Source.Dir, site.Model, os.Getenv)
+	store, err := stored(d, site)
 	if err != nil {
 		return err
 	}
+	forget, err := r.secretsOfBranch(d)
+	if err != nil {
+		return err
+	}
+	defer forget()
 	steps, waits, err := rotate.Steps(rotate.Request{Site: site.Model, Now: time.Now(), Names: names,
-		Observed: r.observed(ctx, site, store)})
+		Observed: r.observed(ctx, site, store), Values: store})
 	if err != nil {
 		return err
 	}
@@ -193,6 +175,27 @@ func (c *cli) rotate(ctx context.Context, r *rotation, names []string) error {
 		return c.refused(err)
 	}
 	return c.tellRotated(done, r)
+}
+
+// stored are the secrets of a draft, with the site as it is or will be.
+func stored(d *draft.Draft, site *compiler.Site) (*secrets.Store, error) {
+	file := d.Before.Model.Secrets.File
+	return secrets.Read(d.Content(file), filepath.Join(d.Before.Source.Dir, file), site.Model, os.Getenv)
+}
+
+// secretsOfBranch lays those of a branch, sealed as they are, where a plan finds them: the files here are another branch's.
+func (r *rotation) secretsOfBranch(d *draft.Draft) (forget func(), err error) {
+	if r.branch == "" {
+		return func() {}, nil
+	}
+	if r.where.secrets, err = os.MkdirTemp("", "mailplan-"); err != nil {
+		return nil, err
+	}
+	file := d.Before.Model.Secrets.File
+	if content := d.Content(file); content != nil {
+		err = os.WriteFile(filepath.Join(r.where.secrets, file), content, 0o600)
+	}
+	return func() { os.RemoveAll(r.where.secrets) }, err
 }
 
 // make carries the steps out in a draft, and writes or commits site and secrets together.
@@ -233,6 +236,8 @@ func (c *cli) tellRotated(done rotated, r *rotation) error {
 		c.say("nothing to rotate today")
 	case r.dryRun:
 		c.say("nothing was written (--dry-run)")
+	case r.branch != "":
+		c.say("committed as %.12s on %s; the steps after it wait until it is merged and applied", done.Commit, r.branch)
 	case done.Commit != "":
 		c.say("committed as %.12s; mailplan apply brings it to life", done.Commit)
 	default:
@@ -307,7 +312,7 @@ func (p *pending) put(d *draft.Draft, after *compiler.Site) error {
 	if len(p.set)+len(p.removed) == 0 {
 		return nil
 	}
-	store, err := secrets.Open(d.Before.Source.Dir, after.Model, os.Getenv)
+	store, err := stored(d, after)
 	if err != nil {
 		return err
 	}

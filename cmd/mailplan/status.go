@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
@@ -18,17 +19,18 @@ func (c *cli) newStatus() *cobra.Command {
 		Use:   "status [SITE]",
 		Short: "Say whether everything is as declared, and only what is not",
 		Long: `status is for cron: it is silent and ends with 0 when all planes are as declared, and names drift with exit code 2.
-What no plan mends, such as a key of the tailnet that runs out, it tells as a warning on stderr.
+What no plan mends, such as a key of the tailnet that runs out or a secret that is due, it tells as a warning on stderr. A
+secret that is overdue ends it with exit code 3 where the site says secrets: overdue: "fail".
 
   mailplan status
   mailplan status --sandbox /tmp/s`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, found, err := c.look(cmd.Context(), args, w)
+			site, p, found, err := c.look(cmd.Context(), args, w)
 			if err != nil {
 				return err
 			}
-			return c.drift(p, found, asJSON)
+			return c.ages(site.Model, c.drift(p, found, asJSON))
 		},
 	}
 	w.flags(cmd)
@@ -37,17 +39,16 @@ What no plan mends, such as a key of the tailnet that runs out, it tells as a wa
 }
 
 // look compares the site with what lives, and asks the planes for what no plan mends.
-func (c *cli) look(ctx context.Context, args []string, w where) (p plan.Plan, found []apply.Finding, err error) {
-	site, err := c.load(args, nil)
-	if err != nil {
-		return p, nil, err
+func (c *cli) look(ctx context.Context, args []string, w where) (site *compiler.Site, p plan.Plan, found []apply.Finding, err error) {
+	if site, err = c.load(args, nil); err != nil {
+		return site, p, nil, err
 	}
 	to, p, err := plans(ctx, site, w, "")
 	if err != nil {
-		return p, nil, err
+		return site, p, nil, err
 	}
 	found, err = apply.Watch(ctx, to.Planes)
-	return p, found, errors.Join(err, to.Close())
+	return site, p, found, errors.Join(err, to.Close())
 }
 
 func (c *cli) drift(p plan.Plan, found []apply.Finding, asJSON bool) error {

@@ -160,6 +160,15 @@ func (d *Draft) read(name string) ([]byte, error) {
 	return content, nil
 }
 
+// Content is a file of the site's folder with the edits so far, as the draft's branch has it; nil where there is none.
+func (d *Draft) Content(name string) []byte {
+	content, err := d.read(name)
+	if err != nil {
+		return nil
+	}
+	return content
+}
+
 // cueFiles are those of the site that are the author's: the one that binds the schema is none.
 func (d *Draft) cueFiles() []string {
 	var names []string

@@ -63,7 +63,7 @@ func (p planner) key() (*Step, string, error) {
 	case rule.Also == "" && !p.begins():
 		return p.record(), "", nil
 	case !able:
-		return nil, fmt.Sprintf("due on %s: there is no right to make keys here (mailplan docs secrets); %s", p.st.Due, byHand(p.Site, p.st.Name)), nil
+		return nil, fmt.Sprintf("due on %s, and there is no right here to have one issued (mailplan docs secrets): %s", p.st.Due, byHand(p.Site, p.st.Name)), nil
 	case rule.Also == "":
 		return p.issue(issuer, names), "", nil
 	case since(rule.AlsoSince, p.Now) < settle:

@@ -25,18 +25,24 @@ type Store struct {
 
 // Open reads and opens the secrets file in the site's folder; a missing file is an empty one.
 func Open(dir string, s *model.Site, env func(string) string) (*Store, error) {
-	st := &Store{site: s, path: filepath.Join(dir, s.Secrets.File)}
+	path := filepath.Join(dir, s.Secrets.File)
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read the secrets: %w", err)
+	}
+	return Read(data, path, s, env)
+}
+
+// Read opens the content of a secrets file, nil for none, that lies or is to lie at path.
+func Read(data []byte, path string, s *model.Site, env func(string) string) (*Store, error) {
+	st := &Store{site: s, path: path}
 	var err error
 	if st.keys, err = FindKeys(env); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(st.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if data == nil {
 		st.file, err = New()
 		return st, err
-	case err != nil:
-		return nil, fmt.Errorf("read the secrets: %w", err)
 	}
 	if st.file, err = Parse(data); err != nil {
 		return nil, fmt.Errorf("read the secrets %s: %w", st.path, err)
