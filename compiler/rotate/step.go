@@ -183,7 +183,7 @@ func (p planner) keep() int {
 // plane writes the day down: the plane that makes it makes another one in the next apply. Of what nobody knows the age of,
 // the day is noted first.
 func (p planner) plane() (*Step, string, error) {
-	if p.st.State == Unknown {
+	if p.st.State == Unknown && (len(p.Names) == 0 || p.asked()) {
 		p.Names = nil
 		return p.record(), "", nil
 	}
