@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -43,7 +41,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}{{"streamed", nil, 32}, {"scanned", &config.Scan{URL: scanner.URL}, 64}} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDaemon(t, func(conf *config.Ingest) {
-				conf.LMTP, conf.Scan = &config.LMTP{Address: startSink(t)}, c.scan
+				conf.LMTP, conf.Scan = &config.LMTP{Address: mailstore.StartSink(t)}, c.scan
 			})
 			d.program = program
 			d.start(t)
@@ -83,49 +81,4 @@ func resident(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return kib >> 10
-}
-
-// startSink is an LMTP server with PIPELINING and CHUNKING that throws everything away.
-func startSink(t *testing.T) (address string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", mailstore.FreeAddress(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go sink(c)
-		}
-	}()
-	return ln.Addr().String()
-}
-
-func sink(c net.Conn) {
-	defer c.Close()
-	br := bufio.NewReaderSize(c, 64<<10)
-	fmt.Fprint(c, "220 sink\r\n")
-	for {
-		line, err := br.ReadString('\n')
-		if err != nil {
-			return
-		}
-		words := strings.Fields(line)
-		switch words[0] {
-		case "LHLO":
-			fmt.Fprint(c, "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 SIZE\r\n")
-		case "BDAT":
-			n, _ := strconv.ParseInt(words[1], 10, 64)
-			if _, err := io.CopyN(io.Discard, br, n); err != nil {
-				return
-			}
-			fmt.Fprint(c, "250 2.0.0 OK\r\n")
-		default:
-			fmt.Fprint(c, "250 2.1.0 OK\r\n")
-		}
-	}
 }

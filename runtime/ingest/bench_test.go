@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -13,53 +12,8 @@ import (
 	"testing"
 
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/test/mailstore"
 )
-
-// nullStore is an LMTP server that takes everything and keeps nothing.
-func nullStore(b *testing.B) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go takeAll(c)
-		}
-	}()
-	return ln.Addr().String()
-}
-
-func takeAll(c net.Conn) {
-	defer c.Close()
-	br, bw := bufio.NewReaderSize(c, 64<<10), bufio.NewWriter(c)
-	fmt.Fprint(bw, "220 null\r\n")
-	for {
-		if br.Buffered() == 0 && bw.Flush() != nil {
-			return
-		}
-		line, err := br.ReadSlice('\n')
-		if err != nil {
-			return
-		}
-		var n int64
-		switch {
-		case bytes.HasPrefix(line, []byte("LHLO")):
-			fmt.Fprint(bw, "250-null\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n")
-			continue
-		case bytes.HasPrefix(line, []byte("BDAT ")):
-			fmt.Sscan(string(line[5:]), &n)
-			if _, err := io.CopyN(io.Discard, br, n); err != nil {
-				return
-			}
-		}
-		bw.WriteString("250 2.0.0 ok\r\n")
-	}
-}
 
 // BenchmarkIngest is the cost of the endpoint alone: one request after another on each connection, into
 // a mail store that does nothing.
@@ -67,7 +21,7 @@ func BenchmarkIngest(b *testing.B) {
 	for _, size := range []int{4 << 10, 75 << 10, 1 << 20, 25 << 20} {
 		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
 			conf := settings(b)
-			conf.LMTP = &config.LMTP{Address: nullStore(b)}
+			conf.LMTP = &config.LMTP{Address: mailstore.StartSink(b)}
 			users := make([]string, 64)
 			for i := range users {
 				users[i] = fmt.Sprintf(`"u%d"`, i)

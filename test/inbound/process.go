@@ -5,6 +5,8 @@ package inbound
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -19,9 +21,10 @@ type Process struct {
 	argv  []string
 	ready func() error
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
-	log bytes.Buffer
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	release func() // of the group's guard
+	log     bytes.Buffer
 }
 
 // start runs a program until the test ends and waits until ready says nil.
@@ -45,6 +48,7 @@ func (p *Process) Run() {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
+	p.release = guard(p.t, p.cmd.Process.Pid)
 	err := p.ready()
 	for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); err = p.ready() {
 		time.Sleep(20 * time.Millisecond)
@@ -70,7 +74,26 @@ func (p *Process) end(s syscall.Signal) {
 	syscall.Kill(group, s)
 	p.cmd.Wait()
 	syscall.Kill(group, syscall.SIGKILL) // children that outlive it
+	p.release()
 	p.cmd = nil
+}
+
+// guard has a process group end with this process, however that ends; Pdeathsig reaches but the first of the group.
+func guard(t testing.TB, group int) (release func()) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", fmt.Sprintf("read -r _ || kill -s KILL -- -%d", group))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	alive, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		io.WriteString(alive, "released\n")
+		cmd.Wait()
+	}
 }
 
 // Stall has it stand still for a while.

@@ -1,0 +1,72 @@
+package mailstore
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"strconv"
+	"testing"
+)
+
+// StartSink runs an LMTP server with PIPELINING and CHUNKING until the test ends, which takes everything and
+// keeps nothing, at next to no cost. It speaks BDAT only.
+func StartSink(t testing.TB) (address string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go takeAll(c)
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// takeAll answers when nothing more has come in, so that pipelined commands get their replies together.
+func takeAll(c net.Conn) {
+	defer c.Close()
+	br, bw := bufio.NewReaderSize(c, 64<<10), bufio.NewWriter(c)
+	bw.WriteString("220 sink\r\n")
+	for {
+		if br.Buffered() == 0 && bw.Flush() != nil {
+			return
+		}
+		line, err := br.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		words := bytes.Fields(line)
+		if len(words) == 0 {
+			return
+		}
+		reply := "250 2.0.0 OK\r\n"
+		switch string(words[0]) {
+		case "LHLO":
+			reply = "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 SIZE\r\n"
+		case "BDAT":
+			if !discardChunk(br, words) {
+				return
+			}
+		}
+		bw.WriteString(reply)
+	}
+}
+
+func discardChunk(br *bufio.Reader, words [][]byte) bool {
+	if len(words) < 2 {
+		return false
+	}
+	n, err := strconv.ParseInt(string(words[1]), 10, 64)
+	if err == nil {
+		_, err = io.CopyN(io.Discard, br, n)
+	}
+	return err == nil
+}
