@@ -21,6 +21,7 @@ func verbs() []*cobra.Command {
 		newConsoleCmd(),
 		newTellCmd(),
 		newHealCmd(),
+		newCertificateCmd(),
 	}
 }
 

@@ -59,6 +59,9 @@ func secretShared(c *checker) {
 		{s.Edge.Ingest.SigningKey.Secret, "edge.ingest.signingKey"},
 		{s.Edge.Worker.DigestKey.Secret, "edge.worker.digestKey"},
 	}
+	if s.Host.TLS.ACME() {
+		uses = append(uses, use{s.Host.TLS.Token.Secret, "host.tls.token"})
+	}
 	if o := s.Backup.Offsite; o != nil {
 		uses = append(uses, use{o.S3.AccessKeyID.Secret, "backup.offsite.s3.accessKeyID"},
 			use{o.S3.SecretAccessKey.Secret, "backup.offsite.s3.secretAccessKey"})

@@ -29,7 +29,7 @@ func (s *Site) Directories() []Directory {
 		{"postfix_spool", fast + "/postfix", "postfix", 0, 0, 0o755, "the queue"},
 		{"mailpland_data", fast + "/mailpland", "mailserver-api", mailplandUID, mailplandUID, 0o700, "the ingest's ledger and spill"},
 		s.ReportsDirectory(),
-		{"", fast + "/tls", "dovecot", 1000, 1000, 0o700, "certificate and key of the mail names"},
+		{"", s.CertificateFolder(), "dovecot", 1000, 1000, 0o700, "certificate and key of the mail names"},
 	}
 	if s.Tailnet != nil && s.Tailnet.Mode == "container" {
 		list = append(list, Directory{"tailscale_state", fast + "/tailscale", "tailscale", 0, 0, 0o700, "the node's identity in the tailnet"})

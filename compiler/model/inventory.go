@@ -39,7 +39,7 @@ const (
 
 // Inventory lists every secret the site needs, sorted by name.
 func (s *Site) Inventory() []Secret {
-	list := slices.Concat(s.stackSecrets(), s.edgeSecrets(), s.backupSecrets(), s.domainSecrets())
+	list := slices.Concat(s.stackSecrets(), s.hostSecrets(), s.edgeSecrets(), s.backupSecrets(), s.domainSecrets())
 	smarthost := Secret{Name: s.Relay.Password.Secret, Purpose: "signs in at the smarthost", RotateDays: rotateAPIKey,
 		UsedBy: []string{"postfix"}, Path: "relay.password"}
 	if s.Relay.Provider == "sendgrid" {
@@ -95,6 +95,14 @@ func (s *Site) stackSecrets() []Secret {
 		}
 	}
 	return list
+}
+
+func (s *Site) hostSecrets() []Secret {
+	if !s.Host.TLS.ACME() {
+		return nil
+	}
+	return []Secret{{Name: s.Host.TLS.Token.Secret, Purpose: "proves the certificate's names in DNS", RotateDays: rotateAPIKey,
+		UsedBy: []string{"host"}, Path: "host.tls.token"}}
 }
 
 func (s *Site) edgeSecrets() []Secret {

@@ -53,11 +53,18 @@ type Storage struct {
 
 // TLS is the certificate of the client-facing mail services; Names is never empty in a complete model.
 type TLS struct {
-	Source    string   `json:"source"`
-	Names     []string `json:"names,omitempty"`
-	Email     string   `json:"email,omitempty"`
-	Directory string   `json:"directory"`
+	Source    string    `json:"source"`
+	Names     []string  `json:"names,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	Directory string    `json:"directory"`
+	Token     SecretRef `json:"token"`
 }
+
+// ACME says that the certificate is had by proving its names in our zones.
+func (t TLS) ACME() bool { return t.Source == "acme-dns01" }
+
+// CertificateFolder is where the servers read the certificate, on the host.
+func (s *Site) CertificateFolder() string { return s.Host.Storage.Fast + "/tls" }
 
 // Tailnet is the private network of the mail clients.
 type Tailnet struct {

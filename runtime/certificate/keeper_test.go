@@ -236,7 +236,7 @@ func TestTrouble(t *testing.T) {
 				b.edge.Inject(f)
 			}
 			b.pass(false)
-			if s := b.status(); s.State != certificate.Ending && s.State != certificate.Good {
+			if s := b.status(); s.State != certificate.Good {
 				t.Errorf("status: %+v\n%s", s, b.log.String())
 			}
 			b.clean()

@@ -57,7 +57,7 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 			set(name, float64(t.Unix()))
 		}
 	}
-	set("usable", truth(s.State == Good || s.State == Ending))
+	set("usable", truth(s.Usable()))
 	set("placeholder", truth(s.State == Placeholder))
 	set("served", truth(s.Served))
 	set("failures", float64(s.Failures))

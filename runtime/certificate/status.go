@@ -33,6 +33,9 @@ type Status struct {
 	NextTry     time.Time `json:"nextTry,omitzero"`
 }
 
+// Usable says that mail clients can connect with it.
+func (s Status) Usable() bool { return s.State == Good || s.State == Ending }
+
 // Status looks, and changes nothing.
 func (k *Keeper) Status() (Status, error) {
 	s := Status{State: Missing, Folder: k.Config.Folder, Names: k.Config.Names}

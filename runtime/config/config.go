@@ -22,6 +22,8 @@ type Config struct {
 	Watch    *Watch    `json:"watch,omitempty"`    // what is looked at on the host for the console
 	Heal     *Heal     `json:"heal,omitempty"`     // restarts of unhealthy services, on their host
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
+	// File is where it was read from; empty for none.
+	File string `json:"-"`
 	// Certificate is kept in force by the process on the host.
 	Certificate *Certificate `json:"certificate,omitempty"`
 }
@@ -73,6 +75,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
+	c.File = path
 	return c, nil
 }
 

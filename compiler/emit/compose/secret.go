@@ -50,12 +50,15 @@ func (b *builder) secrets() {
 	if off := b.site.Backup.Offsite; off != nil {
 		b.give(executor, 0, off.S3.AccessKeyID.Secret, off.S3.SecretAccessKey.Secret)
 	}
+	if tls := b.site.Host.TLS; tls.ACME() {
+		b.give(executor, 0, tls.Token.Secret)
+	}
 	if hook := b.site.Monitoring.Alerts.Webhook; hook != nil {
 		b.give(executor, 0, hook.Secret)
 	}
 }
 
-// executor stands for mailpland on the host, which makes the backups: its secrets are in no container.
+// executor stands for mailpland on the host, which makes the backups and keeps the certificate: its secrets are in no container.
 const executor = "host"
 
 func (b *builder) give(service string, uid int, names ...string) {

@@ -157,7 +157,7 @@ func dovecot24() types.ContainerSpec {
 
 // certificate is the folder with the key and certificate of the mail names.
 func (b *builder) certificate() types.ServiceVolumeConfig {
-	return bind(b.site.Host.Storage.Fast+"/tls", "/etc/mailplan/tls", true)
+	return bind(b.site.CertificateFolder(), "/etc/mailplan/tls", true)
 }
 
 func (b *builder) postfix() {

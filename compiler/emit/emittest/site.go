@@ -12,7 +12,8 @@ func Site() *model.Site {
 		Host: model.Host{
 			Connect: "local", Root: "/srv/mailserver", Timezone: "Asia/Tokyo",
 			Storage: model.Storage{Fast: "/mnt/ssd/mailserver", Bulk: "/mnt/hdd/mailserver"},
-			TLS:     model.TLS{Source: "acme-dns01", Names: []string{"imap.example.com", "smtp.example.com"}},
+			TLS: model.TLS{Source: "acme-dns01", Names: []string{"imap.example.com", "smtp.example.com"},
+				Directory: "https://acme-v02.api.letsencrypt.org/directory", Token: secret("CLOUDFLARE_DNS_TOKEN")},
 		},
 		Tailnet: &model.Tailnet{
 			Address: "100.64.0.10", Hostname: "mail.tail1234.ts.net", Name: "-", Tags: []string{"tag:mail"},

@@ -108,7 +108,7 @@ func classes(s *model.Site) ([]config.BackupClass, error) {
 		{Name: "mailboxes", Kind: "maildir", Path: bulk + "/mailboxes"},
 		tree("sieve", bulk+"/mailboxes", "Maildir"),
 		tree("config", root, "bin"),
-		tree("tls", fast+"/tls"),
+		tree("tls", s.CertificateFolder()),
 		tree("dkim", root+"/config/rspamd/dkim"),
 		{Name: "bayes", Kind: "redis", Path: fast + "/redis", Redis: &config.BackupRedis{
 			Address: store.String() + ":6379", PasswordFile: secretFile(s, "redis/"+model.SecretRedisPassword)}},

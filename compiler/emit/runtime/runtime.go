@@ -54,9 +54,10 @@ func Files(s *model.Site) ([]model.File, error) {
 		return nil, err
 	}
 	host, err := encode("backup.json", "backup", &config.Config{
-		Backup: copies,
-		Watch:  watch(s),
-		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
+		Backup:      copies,
+		Certificate: certificate(s),
+		Watch:       watch(s),
+		Health:      &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
 	})
 	if err != nil {
 		return nil, err

@@ -236,6 +236,52 @@ func destinations(t *testing.T, table *route.Table, address string) []string {
 	return slices.Concat(inside, outside)
 }
 
+// TestCertificate: the executor keeps it for the declared names, with a token of its own, in the zones they lie in; where
+// somebody else puts it there, it only tells the servers.
+func TestCertificate(t *testing.T) {
+	s := emittest.Site()
+	other := s.Domains[0]
+	other.Name, other.Zone = "other.example", "other.example"
+	s.Domains = append(s.Domains, other)
+	got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Certificate
+	want := &config.Certificate{Names: []string{"imap.example.com", "smtp.example.com"}, Folder: "/mnt/ssd/mailserver/tls", UID: 1000, GID: 1000,
+		State: "/mnt/ssd/mailserver/certificate-state", WarnDays: 21, Reload: "/srv/mailserver/scripts/reload-certificate",
+		ACME: &config.ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Mark: "mailplan-acme home", Zones: []string{"example.com"},
+			TokenFile: "/srv/mailserver/secrets/CLOUDFLARE_DNS_TOKEN"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	s.Host.TLS.Source = "files"
+	if got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Certificate; got.ACME != nil || got.Reload == "" {
+		t.Errorf("source files: %+v", got)
+	}
+}
+
+// TestReload tells the servers that run, and is no success when one of them does not hear it.
+func TestReload(t *testing.T) {
+	dir := emittest.Layout(t, emittest.Emit(t, emitted.Files, emittest.Site()), "scripts", nil)
+	for name, tt := range map[string]struct {
+		docker string
+		fails  bool
+		want   string
+	}{
+		"both run":      {`[ "$4" = ps ] && echo id || echo "$6 $7 $8"`, false, "dovecot doveadm reload\npostfix postfix reload\n"},
+		"none runs":     {`[ "$4" = ps ] || echo "$6"`, false, ""},
+		"no engine":     {`exit 1`, true, ""},
+		"dovecot fails": {`[ "$4" = ps ] && echo id || { echo "$6"; [ "$6" != dovecot ]; }`, true, "dovecot\npostfix\n"},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "docker"), []byte("#!/bin/sh\n"+tt.docker+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(filepath.Join(dir, "reload-certificate"))
+		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
+		out, err := cmd.Output()
+		if (err != nil) != tt.fails || string(out) != tt.want {
+			t.Errorf("%s: %v, said %q, want %q", name, err, out, tt.want)
+		}
+	}
+}
+
 // TestLogs: the executor's log outlives that of the containers.
 func TestLogs(t *testing.T) {
 	s := emittest.Site()

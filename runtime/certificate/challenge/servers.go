@@ -24,20 +24,21 @@ type Servers struct {
 }
 
 // Show ends when all servers that answer show the text. To let the authority look sooner would count as a failure there.
-func (s Servers) Show(ctx context.Context, servers []string, name, text string) error {
+// Silent says that none answered at all.
+func (s Servers) Show(ctx context.Context, servers []string, name, text string) (silent bool, err error) {
 	start := time.Now()
 	for {
 		answered, lacking := s.look(ctx, servers, name, text)
 		switch {
 		case answered > 0 && len(lacking) == 0:
-			return nil
+			return false, nil
 		case answered == 0 && time.Since(start) >= s.Silence:
-			return nil
+			return true, nil
 		case time.Since(start) >= s.Patience:
-			return fmt.Errorf("after %s the name servers %s do not show %s", s.Patience, strings.Join(lacking, ", "), name)
+			return false, fmt.Errorf("after %s the name servers %s do not show %s", s.Patience, strings.Join(lacking, ", "), name)
 		}
 		if err := Sleep(ctx, s.Pause); err != nil {
-			return err
+			return false, err
 		}
 	}
 }

@@ -43,7 +43,7 @@ func TestShow(t *testing.T) {
 		looks := 0
 		s := challenge.Servers{Patience: 100 * time.Millisecond, Silence: 20 * time.Millisecond, Pause: time.Millisecond,
 			Texts: func(_ context.Context, server, _ string) ([]string, error) { looks++; return tt.says(server, looks/2) }}
-		err := s.Show(t.Context(), []string{"ada", "rob"}, "_acme-challenge.x", "proof")
+		_, err := s.Show(t.Context(), []string{"ada", "rob"}, "_acme-challenge.x", "proof")
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q", name, err, tt.want)
 		}

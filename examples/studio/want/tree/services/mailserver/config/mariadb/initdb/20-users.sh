@@ -74,11 +74,12 @@ enter
 sql <<<"ALTER USER 'root'@'localhost' $(identified MYSQL_ROOT_PASSWORD);"
 MYSQL_PWD=$(cat "$secrets/MYSQL_ROOT_PASSWORD")
 
-# dovecot reads who may sign in and how much may be kept.
+# dovecot reads who may sign in, how much may be kept and who is away, and notes when an app password was used.
 account dovecot DOVECOT_DB_PASSWORD <<-'SQL'
 	GRANT SELECT (id, email, password_hash, domain_id, quota_mb, is_active, state) ON mailserver.users TO ACCOUNT;
 	GRANT SELECT (id, name, state) ON mailserver.domains TO ACCOUNT;
-	GRANT SELECT (user_id, selector, password_hash) ON mailserver.app_passwords TO ACCOUNT;
+	GRANT SELECT (id, user_id, selector, password_hash, used_at), UPDATE (used_at) ON mailserver.app_passwords TO ACCOUNT;
+	GRANT SELECT ON mailserver.vacations_now TO ACCOUNT;
 SQL
 
 # postfix reads who may send as whom, and never a password.
@@ -106,6 +107,7 @@ account usermgmt USERMGMT_DB_PASSWORD <<-'SQL'
 	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.aliases TO ACCOUNT;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.send_as TO ACCOUNT;
 	GRANT SELECT, INSERT, DELETE ON mailserver.app_passwords TO ACCOUNT;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.vacations TO ACCOUNT;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_factors TO ACCOUNT;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_sessions TO ACCOUNT;
 	GRANT SELECT, INSERT, UPDATE, DELETE ON mailserver.console_links TO ACCOUNT;
