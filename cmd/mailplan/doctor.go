@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailplan/mailplan/compiler"
+	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/doctor"
 	"github.com/mailplan/mailplan/compiler/secrets"
 )
@@ -90,6 +91,7 @@ func systems(ctx context.Context, site *compiler.Site, to opened, tree string) [
 	if !answered {
 		return list
 	}
+	list = append(list, doctor.Coming(apply.Watch(ctx, to.Planes))...)
 	p, err := to.Compare(site.Model, head(site), tree, said)
 	return append(list, doctor.Way(p, err))
 }

@@ -76,6 +76,17 @@ func Planes(ctx context.Context, planes []apply.Plane) (list []Finding, all appl
 	return list, all
 }
 
+// Coming lists what the systems see coming that no plan mends, such as a certificate that ends and is not renewed.
+func Coming(seen []apply.Finding, err error) (list []Finding) {
+	for _, s := range seen {
+		list = append(list, Finding{Check: string(s.Plane), State: Doubtful, Text: s.ID + ": " + s.Message})
+	}
+	if err != nil {
+		list = append(list, Finding{Check: "outlook", State: Bad, Text: err.Error()})
+	}
+	return list
+}
+
 // Journal weighs how the last apply ended.
 func Journal(cutOff string, err error) Finding {
 	switch {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/mailplan/mailplan/compiler/apply"
 	"github.com/mailplan/mailplan/compiler/apply/accounts"
+	"github.com/mailplan/mailplan/compiler/apply/certificate"
 	"github.com/mailplan/mailplan/compiler/apply/cloudflare"
 	"github.com/mailplan/mailplan/compiler/apply/containers"
 	"github.com/mailplan/mailplan/compiler/apply/edge"
@@ -39,6 +41,7 @@ func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, 
 		}
 	}
 	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories(), Programs: programs},
+		&certificate.Plane{Site: o.Site, Host: h, Run: run, Now: time.Now, Programs: programs},
 		&units.Plane{Run: run, Host: h, Tree: o.Tree, Programs: programs},
 		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine, Programs: programs}, users)
 	smarthost := &relay.Plane{Site: o.Site}

@@ -230,6 +230,15 @@ func object(kind, id string, v value, from string) plan.Object {
 // applied are the files that tell the next plan what there was: who received mail, which tunnel and which bucket.
 var applied = []string{"/config/runtime/accounts.json", "/edge/tunnel.json", "/edge/spool.json"}
 
+// Applied names them as dependencies, for what comes after everything: a plan that ends there is carried out but for that.
+func Applied(root string) []string {
+	var refs []string
+	for _, name := range applied {
+		refs = append(refs, plan.Object{Plane: plan.Host, Kind: KindFile, ID: path.Join(root, name)}.Ref())
+	}
+	return refs
+}
+
 func mode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
 
 func size(n int) string {
