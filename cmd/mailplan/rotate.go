@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/draft"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
+	"github.com/mailplan/mailplan/compiler/issue"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/rotate"
 	"github.com/mailplan/mailplan/compiler/sandbox"
@@ -163,15 +165,12 @@ func (c *cli) rotate(ctx context.Context, r *rotation, names []string) error {
 	}
 	defer forget()
 	steps, waits, err := rotate.Steps(rotate.Request{Site: site.Model, Now: time.Now(), Names: names,
-		Observed: r.observed(ctx, site, store), Values: store})
+		Observed: r.observed(ctx, site, store), Values: store, Issuers: r.issuers(site.Model)})
 	if err != nil {
 		return err
 	}
 	done := rotated{Waiting: waits, Steps: []rotatedStep{}}
-	for _, s := range steps {
-		done.Steps = append(done.Steps, rotatedStep{s.Name, s.Stage, s.Text})
-	}
-	if done.Commit, err = r.make(d, store, steps); err != nil {
+	if err := r.make(d, store, steps, &done); err != nil {
 		return c.refused(err)
 	}
 	return c.tellRotated(done, r)
@@ -199,26 +198,40 @@ func (r *rotation) secretsOfBranch(d *draft.Draft) (forget func(), err error) {
 }
 
 // make carries the steps out in a draft, and writes or commits site and secrets together.
-func (r *rotation) make(d *draft.Draft, store *secrets.Store, steps []rotate.Step) (commit string, err error) {
-	if len(steps) == 0 || r.dryRun {
-		return "", nil
+// What an issuer refuses waits.
+func (r *rotation) make(d *draft.Draft, store *secrets.Store, steps []rotate.Step, done *rotated) (err error) {
+	if r.dryRun {
+		for _, s := range steps {
+			done.Steps = append(done.Steps, rotatedStep{s.Name, s.Stage, s.Text})
+		}
+		return nil
 	}
 	values := pending{store: store, set: map[string]string{}}
 	var what []string
 	for _, s := range steps {
-		if err := s.Do(d, &values); err != nil {
-			return "", fmt.Errorf("%s: %s: %w", s.Name, s.Stage, err)
+		err := s.Do(d, &values)
+		if refused, ok := errors.AsType[rotate.Refused](err); ok {
+			done.Waiting = append(done.Waiting, fmt.Sprintf("%s: %v", s.Name, refused))
+			continue
 		}
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", s.Name, s.Stage, err)
+		}
+		done.Steps = append(done.Steps, rotatedStep{s.Name, s.Stage, s.Text})
 		what = append(what, s.Text)
+	}
+	if len(done.Steps) == 0 {
+		return nil
 	}
 	after, err := d.Check()
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := values.put(d, after.After); err != nil {
-		return "", err
+		return err
 	}
-	return r.write(d, "Rotate "+count(len(steps), "secret")+"\n\n"+strings.Join(what, "\n"))
+	done.Commit, err = r.write(d, "Rotate "+count(len(done.Steps), "secret")+"\n\n"+strings.Join(what, "\n"))
+	return err
 }
 
 func (c *cli) tellRotated(done rotated, r *rotation) error {
@@ -244,6 +257,14 @@ func (c *cli) tellRotated(done rotated, r *rotation) error {
 		c.say("mailplan apply brings it to life")
 	}
 	return nil
+}
+
+// issuers are those that the environment has a right at. A sandbox has none, so that trying makes no real key.
+func (r *rotation) issuers(s *model.Site) map[string]rotate.Issuer {
+	if r.where.sandbox != "" {
+		return nil
+	}
+	return issue.Issuers(s, os.Getenv, nil, time.Now)
 }
 
 // observed looks at DNS and at all planes, or at a sandbox, and only when a step asks.

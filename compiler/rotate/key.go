@@ -75,6 +75,13 @@ func (p planner) key() (*Step, string, error) {
 	return p.takeAway(issuer, names)
 }
 
+// Refused is the error of a step that whoever issues the key would not make. Nothing has changed by it, so that other steps
+// can be made.
+type Refused struct{ Err error }
+
+func (r Refused) Error() string { return r.Err.Error() }
+func (r Refused) Unwrap() error { return r.Err }
+
 // keyTime bounds what an issuer may take for one step.
 const keyTime = 2 * time.Minute
 
@@ -90,7 +97,7 @@ func (p planner) issue(issuer Issuer, names []string) *Step {
 		defer cancel()
 		made, err := issuer.Issue(ctx, present)
 		if err != nil {
-			return err
+			return Refused{err}
 		}
 		for _, name := range names {
 			if err := v.Set(previous(name), present[name]); err != nil {
@@ -135,15 +142,18 @@ func (p planner) takeAway(issuer Issuer, names []string) (*Step, string, error) 
 	ctx, cancel := context.WithTimeout(context.Background(), keyTime)
 	defer cancel()
 	idle, err := issuer.Idle(ctx, key, switched.AddDate(0, 0, 1))
-	if err != nil || !idle {
-		return nil, "the last key is in use still: look who has it, and set the new one there", err
+	if err != nil {
+		return nil, err.Error(), nil
+	}
+	if !idle {
+		return nil, "the last key is in use still: look who has it, and set the new one there", nil
 	}
 	return p.step("retire", p.st.Name+": the last key is taken away where it was issued", func(d *draft.Draft, v Values) error {
 		ctx, cancel := context.WithTimeout(context.Background(), keyTime)
 		defer cancel()
 		done, err := issuer.Retire(ctx, key)
 		if err != nil {
-			return err
+			return Refused{err}
 		}
 		for _, name := range names {
 			if !done { // barred for now: if nobody minds, the next step takes it away
