@@ -11,7 +11,10 @@ import (
 )
 
 // File is a ledger opened for reading, beside no running daemon or from a copy.
-type File struct{ db *bbolt.DB }
+type File struct {
+	db    *bbolt.DB
+	after []journalEntry // of the journal, which the file lacks
+}
 
 // ErrInUse says that a running daemon holds the ledger; it gives out copies of it.
 var ErrInUse = errors.New("ledger is in use")
@@ -25,16 +28,42 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger %s: %w", path, err)
 	}
-	return &File{db: db}, nil
+	f := &File{db: db}
+	last, err := lastEntry(db)
+	if err == nil {
+		f.after, err = readJournal(path, last)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	return f, nil
 }
 
 // Close closes the file.
 func (f *File) Close() error { return f.db.Close() }
 
 // All calls each with every record, oldest day first, until it returns an error.
-func (f *File) All(each func(Record) error) error { return all(f.db, each) }
+func (f *File) All(each func(Record) error) error {
+	newer := map[string]Record{}
+	for _, e := range f.after {
+		newer[e.key] = e.rec
+	}
+	err := all(f.db, func(r Record) error {
+		if _, ok := newer[recordKey(r.Key, r.Mailbox)]; ok {
+			return nil
+		}
+		return each(r)
+	})
+	for _, e := range f.after {
+		if err == nil && newer[e.key] == e.rec {
+			err = each(e.rec)
+		}
+	}
+	return err
+}
 
-// Snapshot writes a consistent copy of the file.
+// Snapshot writes a consistent copy of the file, without what only its journal has after a crash.
 func (f *File) Snapshot(w io.Writer) error { return snapshot(f.db, w) }
 
 func snapshot(db *bbolt.DB, w io.Writer) error {

@@ -1,8 +1,8 @@
 // Package ledger turns "this message, this mailbox" into a durable state, so that a delivery that is
 // tried again after any crash is neither lost nor doubled. A delivery is written down before the mail
-// store can act on it ([Ledger.Begin]) and its outcome afterwards ([Ledger.Finish]); in between it is
-// in doubt, and a second try must carry the delivery id of the first one, by which the mail store
-// recognises it. The package must not know how messages travel.
+// store can act on it ([Ledger.Begin], first into a small journal, which is quick) and its outcome
+// afterwards ([Ledger.Finish]); in between it is in doubt, and a second try must carry the delivery id
+// of the first one, by which the mail store recognises it. The package must not know how messages travel.
 package ledger
 
 import (
@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +74,8 @@ type Ledger struct {
 
 	doubtSince, doubtUntil time.Time
 
+	journal *journal
+
 	mu      sync.Mutex
 	wake    *sync.Cond
 	queue   []write           // not yet being committed
@@ -82,6 +85,9 @@ type Ledger struct {
 	closed  bool
 	done    chan struct{}
 	failed  error // the first failed commit; nothing is accepted any more
+
+	number    uint64 // of the last journal entry
+	committed uint64 // journal entries up to this number are in the file
 
 	claims claims
 	heads  atomic.Pointer[filter]
@@ -100,7 +106,7 @@ type waiter struct {
 
 const (
 	lazyDelay = 250 * time.Millisecond // the longest that an outcome waits for company
-	company   = 512                    // outcomes that need no more of it: writing them takes a few milliseconds
+	company   = 1024                   // outcomes that need no more of it: writing them takes a few milliseconds
 	maxReply  = 200
 )
 
@@ -119,9 +125,8 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 	}
 	l := &Ledger{db: db, keep: keep, now: time.Now, pending: map[string]Record{}, done: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
-	if err := errors.Join(l.begin(), l.Prune(), l.fillFilter()); err != nil {
-		db.Close()
-		return nil, err
+	if err := errors.Join(l.begin(), l.openJournal(path), l.Prune(), l.fillFilter()); err != nil {
+		return nil, errors.Join(err, l.journal.close(), db.Close())
 	}
 	go l.commitLoop()
 	return l, nil
@@ -146,7 +151,7 @@ func (l *Ledger) Close() error {
 	if err == nil && !l.claims.any() {
 		err = l.end()
 	}
-	if err = errors.Join(err, l.db.Close()); err != nil {
+	if err = errors.Join(err, l.journal.close(), l.db.Close()); err != nil {
 		return fmt.Errorf("close ledger: %w", err)
 	}
 	return nil
@@ -159,25 +164,42 @@ func (l *Ledger) Begin(records []Record) error {
 		return nil
 	}
 	w := &waiter{left: len(records), done: make(chan error, 1)}
-	if err := l.enqueue(records, w); err != nil {
+	entries, err := l.enqueue(records, w)
+	if err != nil {
 		return err
 	}
-	return <-w.done
+	if entries == nil {
+		return <-w.done
+	}
+	if err = l.journal.write(entries); err != nil {
+		l.fail(err)
+	}
+	return err
 }
 
 // Finish writes down outcomes, soon but not at once: when they are lost in a crash the delivery is in
 // doubt again, which a second try resolves.
-func (l *Ledger) Finish(records []Record) error { return l.enqueue(records, nil) }
+func (l *Ledger) Finish(records []Record) error {
+	_, err := l.enqueue(records, nil)
+	return err
+}
 
-func (l *Ledger) enqueue(records []Record, w *waiter) error {
+// enqueue has the commit loop write the records. Where somebody waits for them, it returns the journal entries
+// that are to be written first, or none when the journal cannot take them and the waiter must wait for the loop.
+func (l *Ledger) enqueue(records []Record, w *waiter) ([]journalEntry, error) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return errClosed
+	if err := l.stopped(); err != nil {
+		return nil, err
 	}
-	if l.failed != nil {
-		return l.failed
+	var entries []journalEntry
+	quick := w != nil && l.journalTakes(records)
+	if quick {
+		w = nil
+	}
+	if len(l.queue) == 0 {
+		l.oldest = now
 	}
 	for _, r := range records {
 		if r.State != InDoubt || r.Time.IsZero() {
@@ -187,17 +209,35 @@ func (l *Ledger) enqueue(records []Record, w *waiter) error {
 		k := recordKey(r.Key, r.Mailbox)
 		l.pending[k] = r
 		l.heads.Load().add(r.Key.Head[:])
-		if len(l.queue) == 0 {
-			l.oldest = now
-		}
 		l.queue = append(l.queue, write{key: k, rec: r, waiter: w})
+		if quick {
+			l.number++
+			entries = append(entries, journalEntry{l.number, k, r})
+		}
 	}
 	full := len(l.queue) >= company
 	if w != nil || full || len(l.queue) == len(records) { // somebody waits, it is time, or the commit loop sleeps
 		l.urgent = l.urgent || w != nil || full
 		l.wake.Signal()
 	}
-	return nil
+	return entries, nil
+}
+
+// journalTakes says whether there are slots for the records which hold nothing that the file lacks.
+func (l *Ledger) journalTakes(records []Record) bool {
+	if l.number+uint64(len(records))-l.committed > slotCount {
+		return false
+	}
+	return !slices.ContainsFunc(records, func(r Record) bool { return !fitsSlot(r) })
+}
+
+// fail keeps the first error, after which nothing is accepted any more.
+func (l *Ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		l.failed = err
+	}
 }
 
 // Seen says whether any message with this head is known. A false answer is final: no record can match.
@@ -223,17 +263,19 @@ func (l *Ledger) Lookup(k Key, mailboxes []string) ([]Record, error) {
 	if !l.heads.Load().has(k.Head[:]) {
 		return found, nil
 	}
+	keys := make([]string, len(mailboxes))
+	for i, m := range mailboxes {
+		keys[i] = recordKey(k, m)
+	}
+	l.mu.Lock() // before the file is looked at: what is committed in between is in one of the two
+	for i, key := range keys {
+		found[i] = l.pending[key]
+	}
+	l.mu.Unlock()
 	err := l.db.View(func(tx *bbolt.Tx) error {
-		for i, m := range mailboxes {
-			key := recordKey(k, m)
-			l.mu.Lock()
-			r, ok := l.pending[key]
-			l.mu.Unlock()
-			if !ok {
-				r, ok = readRecord(tx, key)
-			}
-			if ok {
-				found[i] = r
+		for i, key := range keys {
+			if found[i].State == 0 {
+				found[i], _ = readRecord(tx, key)
 			}
 		}
 		return nil
@@ -246,7 +288,7 @@ func (l *Ledger) Lookup(k Key, mailboxes []string) ([]Record, error) {
 
 func recordKey(k Key, mailbox string) string {
 	h := sha256.Sum256([]byte(mailbox))
-	b := make([]byte, 0, 64)
+	b := make([]byte, 0, keySize)
 	b = append(b, k.Head[:]...)
 	b = append(b, k.Content[:]...)
 	return string(append(b, h[:16]...))
@@ -256,6 +298,10 @@ func recordKey(k Key, mailbox string) string {
 func (l *Ledger) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.stopped()
+}
+
+func (l *Ledger) stopped() error {
 	if l.closed {
 		return errClosed
 	}
@@ -263,4 +309,24 @@ func (l *Ledger) Err() error {
 }
 
 // Snapshot writes a consistent copy of the ledger file while it is in use.
-func (l *Ledger) Snapshot(w io.Writer) error { return snapshot(l.db, w) }
+func (l *Ledger) Snapshot(w io.Writer) error {
+	if err := l.flush(); err != nil {
+		return err
+	}
+	return snapshot(l.db, w)
+}
+
+// flush waits until everything that is known is in the file.
+func (l *Ledger) flush() error {
+	w := &waiter{left: 1, done: make(chan error, 1)}
+	l.mu.Lock()
+	if err := l.stopped(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	l.queue = append(l.queue, write{waiter: w})
+	l.urgent = true
+	l.wake.Signal()
+	l.mu.Unlock()
+	return <-w.done
+}

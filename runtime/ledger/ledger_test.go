@@ -182,7 +182,7 @@ func TestForgetsWholeDays(t *testing.T) {
 	l.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
 	l.mu.Unlock()
 	for day := range 20 {
-		if err := l.Begin([]Record{record(day, "a@x", Delivered)}); err != nil {
+		if err := errors.Join(l.Begin([]Record{record(day, "a@x", Delivered)}), l.flush()); err != nil {
 			t.Fatal(err)
 		}
 		mu.Lock()
@@ -263,11 +263,11 @@ func TestSnapshotAndVerify(t *testing.T) {
 // TestKilledWhileWriting runs a writer in a process of its own and kills it at random moments: whatever
 // Begin had returned for must be there.
 func TestKilledWhileWriting(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "l.db")
 	if os.Getenv("LEDGER_WRITER") != "" {
 		writeUntilKilled(t, os.Getenv("LEDGER_WRITER"))
 		return
 	}
+	path := filepath.Join(t.TempDir(), "l.db")
 	for round := range 5 {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileWriting$")
 		cmd.Env = append(os.Environ(), "LEDGER_WRITER="+path, fmt.Sprintf("LEDGER_FROM=%d", round*100000))

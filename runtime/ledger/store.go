@@ -16,14 +16,19 @@ import (
 // The file has one bucket per UTC day, named 2026-11-21, so that forgetting is the removal of whole
 // buckets. A key is head, content and the first half of the SHA-256 of the mailbox; a value is state,
 // time, id, the mailbox's length, mailbox and reply. A record lives in the bucket of its last change.
-// The bucket "own" holds what is about no message: the secret of the content keys, and how the last run ended.
+// The bucket "own" holds what is about no message: the secret of the content keys, how the last run ended, and
+// which journal entries are in the file.
 const (
 	dayLayout = "2006-01-02"
+	keySize   = headSize + 32 + 16
 	fixedPart = 1 + 8 + 16 + 2
 	ownBucket = "own"
 )
 
-var errRecord = errors.New("damaged record")
+var (
+	errRecord  = errors.New("damaged record")
+	journalKey = []byte("journal")
+)
 
 func encode(r Record) []byte {
 	b := make([]byte, 0, fixedPart+len(r.Mailbox)+len(r.Reply))
@@ -36,7 +41,7 @@ func encode(r Record) []byte {
 }
 
 func decode(k, v []byte) (r Record, err error) {
-	if len(k) != 64 || len(v) < fixedPart {
+	if len(k) != keySize || len(v) < fixedPart {
 		return r, errRecord
 	}
 	copy(r.Key.Head[:], k)
@@ -114,15 +119,15 @@ func (l *Ledger) commitLoop() {
 	defer timer.Stop()
 	var today string
 	for {
-		batch, stop := l.nextBatch(timer)
+		batch, last, stop := l.nextBatch(timer)
 		if len(batch) > 0 {
 			day := l.now().UTC().Format(dayLayout)
-			err := l.commit(day, batch)
+			err := l.commit(day, batch, last)
 			if err == nil && day != today && today != "" {
 				err = errors.Join(l.Prune(), l.fillFilter())
 			}
 			today = day
-			l.settle(batch, err)
+			l.settle(batch, last, err)
 		}
 		if stop {
 			return
@@ -130,7 +135,8 @@ func (l *Ledger) commitLoop() {
 	}
 }
 
-func (l *Ledger) nextBatch(timer *time.Timer) (batch []write, stop bool) {
+// nextBatch waits for something to commit. last is the number of the last journal entry among it.
+func (l *Ledger) nextBatch(timer *time.Timer) (batch []write, last uint64, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed && !l.urgent {
@@ -146,22 +152,25 @@ func (l *Ledger) nextBatch(timer *time.Timer) (batch []write, stop bool) {
 		l.wake.Wait()
 	}
 	batch, l.queue, l.urgent = l.queue, nil, false
-	return batch, l.closed
+	return batch, l.number, l.closed
 }
 
-func (l *Ledger) commit(day string, batch []write) error {
+func (l *Ledger) commit(day string, batch []write, last uint64) error {
 	err := l.db.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(day))
 		if err != nil {
 			return err
 		}
 		slices.SortStableFunc(batch, func(x, y write) int { return strings.Compare(x.key, y.key) }) // pages in their order
-		for _, w := range batch {
+		for i, w := range batch {
+			if w.key == "" || i+1 < len(batch) && batch[i+1].key == w.key { // a later word on the same
+				continue
+			}
 			if err := b.Put([]byte(w.key), encode(w.rec)); err != nil {
 				return err
 			}
 		}
-		return nil
+		return tx.Bucket([]byte(ownBucket)).Put(journalKey, binary.BigEndian.AppendUint64(nil, last))
 	})
 	if err != nil {
 		return fmt.Errorf("write ledger: %w", err)
@@ -169,10 +178,49 @@ func (l *Ledger) commit(day string, batch []write) error {
 	return nil
 }
 
-func (l *Ledger) settle(batch []write, err error) {
+// openJournal takes over what the journal has and the file has not.
+func (l *Ledger) openJournal(path string) (err error) {
+	if l.number, err = lastEntry(l.db); err != nil {
+		return err
+	}
+	entries, err := readJournal(path, l.number)
+	if err != nil {
+		return err
+	}
+	if n := len(entries); n > 0 {
+		batch := make([]write, n)
+		for i, e := range entries {
+			batch[i] = write{key: e.key, rec: e.rec}
+		}
+		l.number = entries[n-1].number
+		if err := l.commit(l.now().UTC().Format(dayLayout), batch, l.number); err != nil {
+			return err
+		}
+	}
+	l.committed = l.number
+	l.journal, err = openJournal(path)
+	return err
+}
+
+// lastEntry is the number of the last journal entry that is in the file.
+func lastEntry(db *bbolt.DB) (number uint64, err error) {
+	err = db.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte(ownBucket)); b != nil {
+			if v := b.Get(journalKey); len(v) == 8 {
+				number = binary.BigEndian.Uint64(v)
+			}
+		}
+		return nil
+	})
+	return number, err
+}
+
+func (l *Ledger) settle(batch []write, last uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && l.failed == nil {
+	if err == nil {
+		l.committed = last
+	} else if l.failed == nil {
 		l.failed = err
 	}
 	for _, w := range batch {
