@@ -148,7 +148,10 @@ func refused(err error) accounts.EditAnswer {
 
 func subject(e accounts.Edit) string {
 	return map[accounts.EditVerb]string{accounts.AddUser: "Add the user ", accounts.SetUser: "Change the user ", accounts.RetireUser: "Retire the user ",
-		accounts.SetAlias: "Set the alias ", accounts.RemoveAlias: "Remove the alias "}[e.Verb] + e.Address
+		accounts.SetAlias: "Set the alias ", accounts.RemoveAlias: "Remove the alias ", accounts.AddDomain: "Add the domain ",
+		accounts.SetDomain: "Change the domain ", accounts.RetireDomain: "Retire the domain ",
+		accounts.AddSelector: "Add the DKIM key " + e.Selector + " of ", accounts.SetSelector: "Make the DKIM key " + e.Selector + " " + e.KeyState + " of ",
+	}[e.Verb] + e.Address
 }
 
 // Make makes the edit in a draft, if the site gives who asks the right to it: what the console and its database say
@@ -156,6 +159,9 @@ func subject(e accounts.Edit) string {
 func Make(d *draft.Draft, e accounts.Edit, day string) error {
 	if err := may(d.Before.Model, e); err != nil {
 		return err
+	}
+	if e.Verb.OfDomain() {
+		return makeOfDomain(d, e, day)
 	}
 	switch e.Verb {
 	case accounts.AddUser:
@@ -185,10 +191,9 @@ func Make(d *draft.Draft, e accounts.Edit, day string) error {
 // may says why the site gives who asks no right to an edit: an administrator may change everything, one of a domain what is
 // in it, but nobody who is above him.
 func may(s *model.Site, e accounts.Edit) error {
-	_, domain, ok := model.SplitAddress(e.Address)
-	name := canonical(s, domain)
-	if !ok || name == "" || name != canonical(s, e.Domain) {
-		return fmt.Errorf("%s is not in %s", e.Address, e.Domain)
+	name, err := about(s, e)
+	if err != nil {
+		return err
 	}
 	by, known := user(s, e.By)
 	switch {
@@ -196,13 +201,29 @@ func may(s *model.Site, e accounts.Edit) error {
 		return fmt.Errorf("%s is no administrator of the site", e.By)
 	case by.Role == "admin":
 		return nil
-	case by.Domain != name:
+	case by.Domain != name || e.Verb.Overall():
 		return fmt.Errorf("%s does not administer %s", e.By, e.Domain)
 	}
 	if of, ok := user(s, e.Address); ok && of.Role == "admin" {
 		return fmt.Errorf("%s is an administrator of the whole site: %s may not change that user", e.Address, e.By)
 	}
 	return nil
+}
+
+// about is the domain that an edit is about, in A-labels. A new one is none yet.
+func about(s *model.Site, e accounts.Edit) (string, error) {
+	domain, ok := e.Address, true
+	if !e.Verb.OfDomain() {
+		_, domain, ok = model.SplitAddress(e.Address)
+	}
+	name := canonical(s, domain)
+	if e.Verb == accounts.AddDomain {
+		ok, name = name == "" && e.Address == e.Domain, domain
+	}
+	if !ok || name == "" || e.Verb != accounts.AddDomain && name != canonical(s, e.Domain) {
+		return "", fmt.Errorf("%s is not in %s", e.Address, e.Domain)
+	}
+	return name, nil
 }
 
 // canonical is a domain's name in A-labels, of either spelling; empty where the site has none such.

@@ -55,3 +55,49 @@ func TestMay(t *testing.T) {
 		}
 	}
 }
+
+// TestDomains holds who may change which domain, and that each change is of the lines it means only.
+func TestDomains(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "site.cue"), []byte(site+"domains: \"example.com\": dkim: selectors: {old: state: \"active\", next: state: \"published\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const root, chef, munich = "root@example.com", "chef@xn--mnchen-3ya.example", "xn--mnchen-3ya.example"
+	all := "gast@münchen.example"
+	for _, test := range []struct {
+		edit    accounts.Edit
+		refused string
+		lines   string
+	}{
+		{accounts.Edit{By: root, Verb: accounts.AddDomain, Address: "new.example", Domain: "new.example", Postmaster: "carol"}, "", "new.example"},
+		{accounts.Edit{By: root, Verb: accounts.AddDomain, Address: "example.com", Domain: "example.com", Postmaster: "carol"}, "is not in", ""},
+		{accounts.Edit{By: chef, Verb: accounts.AddDomain, Address: "new.example", Domain: "new.example", Postmaster: "carol"}, "does not administer", ""},
+		{accounts.Edit{By: chef, Verb: accounts.SetDomain, Address: munich, Domain: munich, CatchAll: &all, DMARC: "reject"}, "", "catchAll"},
+		{accounts.Edit{By: chef, Verb: accounts.SetDomain, Address: "example.com", Domain: "example.com", DMARC: "none"}, "does not administer", ""},
+		{accounts.Edit{By: chef, Verb: accounts.SetDomain, Address: "example.com", Domain: munich, DMARC: "none"}, "is not in", ""},
+		{accounts.Edit{By: chef, Verb: accounts.RetireDomain, Address: munich, Domain: munich}, "does not administer", ""},
+		{accounts.Edit{By: root, Verb: accounts.RetireDomain, Address: munich, Domain: munich}, "", "retired"},
+		{accounts.Edit{By: chef, Verb: accounts.AddSelector, Address: munich, Domain: munich, Selector: "s2027", Algorithm: "ed25519"}, "", "s2027"},
+		{accounts.Edit{By: root, Verb: accounts.SetSelector, Address: "example.com", Domain: "example.com", Selector: "next", KeyState: "active"}, "", "retired"},
+		{accounts.Edit{By: root, Verb: accounts.SetSelector, Address: "example.com", Domain: "example.com", Selector: "none", KeyState: "active"}, "none", ""},
+		{accounts.Edit{By: "bob@example.com", Verb: accounts.SetDomain, Address: "example.com", Domain: "example.com", DMARC: "none"}, "is no administrator", ""},
+	} {
+		d, err := draft.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Make(d, test.edit, "2026-11-22")
+		var patch strings.Builder
+		for _, f := range d.Patches() {
+			for _, l := range f.Lines {
+				patch.WriteString(l.Sign + l.Text + "\n")
+			}
+		}
+		switch {
+		case test.refused == "" && (err != nil || !strings.Contains(patch.String(), test.lines)):
+			t.Errorf("%+v: %v\n%s", test.edit, err, patch.String())
+		case test.refused != "" && (err == nil || !strings.Contains(err.Error(), test.refused)):
+			t.Errorf("%+v: %v, want it refused: %s", test.edit, err, test.refused)
+		}
+	}
+}

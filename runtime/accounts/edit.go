@@ -10,11 +10,19 @@ type Edit struct {
 	Domain  string    `json:"domain"` // A-labels, of the address; its administrators see the edit
 	At      time.Time `json:"at"`
 	Verb    EditVerb  `json:"verb"`
-	Address string    `json:"address"`
+	Address string    `json:"address"`           // or, of an edit of a domain, its name
 	Name    string    `json:"name,omitempty"`    // of a new user
 	QuotaMB *int      `json:"quotaMB,omitempty"` // nil leaves it as it is
 	Targets []string  `json:"targets,omitempty"` // of an alias
 	Heir    string    `json:"heir,omitempty"`    // takes the place of a user who retires
+
+	Postmaster string  `json:"postmaster,omitempty"` // of a new domain: an address, or its first user
+	CatchAll   *string `json:"catchAll,omitempty"`   // nil leaves it as it is, empty takes it away
+	DMARC      string  `json:"dmarc,omitempty"`      // the policy; empty leaves it
+	MTASTS     string  `json:"mtaSTS,omitempty"`     // the mode; empty leaves it
+	Selector   string  `json:"selector,omitempty"`   // of a DKIM key
+	Algorithm  string  `json:"algorithm,omitempty"`  // of a new one: rsa, ed25519
+	KeyState   string  `json:"keyState,omitempty"`   // active, retired, revoked
 
 	State  EditState  `json:"state"`
 	Answer EditAnswer `json:"answer"`
@@ -30,7 +38,25 @@ const (
 	RetireUser  EditVerb = "retire-user"
 	SetAlias    EditVerb = "set-alias" // declares it, or replaces its targets
 	RemoveAlias EditVerb = "remove-alias"
+
+	AddDomain    EditVerb = "add-domain"
+	SetDomain    EditVerb = "set-domain"
+	RetireDomain EditVerb = "retire-domain"
+	AddSelector  EditVerb = "add-selector"
+	SetSelector  EditVerb = "set-selector"
 )
+
+// OfDomain says whether a verb is about a domain or its keys, and not about an address.
+func (v EditVerb) OfDomain() bool {
+	switch v {
+	case AddDomain, SetDomain, RetireDomain, AddSelector, SetSelector:
+		return true
+	}
+	return false
+}
+
+// Overall says whether only who administers the whole site may ask for it.
+func (v EditVerb) Overall() bool { return v == AddDomain || v == RetireDomain }
 
 // EditState is how far an edit has come.
 type EditState string

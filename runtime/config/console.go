@@ -55,7 +55,8 @@ type DeclaredDomain struct {
 	Name      string             `json:"name"`    // A-labels
 	Unicode   string             `json:"unicode"` // as it was written
 	Selectors []DeclaredSelector `json:"selectors,omitempty"`
-	DMARC     string             `json:"dmarc"`  // the policy: none, quarantine, reject
+	DMARC     string             `json:"dmarc"` // the policy: none, quarantine, reject
+	CatchAll  string             `json:"catchAll,omitempty"`
 	SPF       string             `json:"spf"`    // how it ends: -all, ~all, ?all
 	MTASTS    string             `json:"mtaSTS"` // the mode: none, testing, enforce
 }

@@ -18,7 +18,7 @@ func sound(t *testing.T, p *browser.Page, name string) {
 	p.Picture(name)
 	for what, script := range map[string]string{
 		"it scrolls sideways":  `document.documentElement.scrollWidth <= innerWidth`,
-		"a field has no label": `[...document.querySelectorAll('input:not([type=hidden])')].every(i => i.labels.length > 0 || i.ariaLabel)`,
+		"a field has no label": `[...document.querySelectorAll('input:not([type=hidden]), textarea, select')].every(i => i.labels.length > 0 || i.ariaLabel)`,
 		"no single heading":    `document.querySelectorAll('h1').length === 1`,
 		"no name to act on":    `[...document.querySelectorAll('a, button')].every(e => e.innerText.trim() || e.ariaLabel || e.className.includes('skip'))`,
 		"no language":          `['en', 'ja'].includes(document.documentElement.lang)`,
@@ -60,6 +60,7 @@ func fill(p *browser.Page, id, text string) {
 func TestBrowser(t *testing.T) {
 	s := start(t)
 	many(t, s, 1000)
+	tellAll(t, s)
 	chromium := browser.Start(t)
 	t.Run("user on a phone", func(t *testing.T) {
 		p := chromium.Open(t, 390, 844, true)
@@ -98,6 +99,9 @@ func TestBrowser(t *testing.T) {
 		sound(t, p, "phone-app-password")
 		p.Leave(func() { p.Click(`form[action="/app-passwords/revoke"] button`) })
 		p.Wait(`document.querySelector('[role=status]').innerText.includes('no longer works')`)
+		p.Go(s.web.URL + "/app-passwords")
+		s.exec(t, "INSERT INTO app_passwords (user_id, name, selector, password_hash) SELECT id, 'Laptop', 'ffff', 'x' FROM users WHERE email = 'alice@a.example'")
+		vacation(t, p, s)
 		secondStep(t, p, s)
 	})
 	t.Run("domain administrator", func(t *testing.T) {
@@ -161,6 +165,11 @@ func TestBrowser(t *testing.T) {
 		sound(t, p, "root-aliases")
 		p.Go(s.web.URL + "/domains")
 		sound(t, p, "root-domains")
+		for _, path := range append(statePages, "/domains/a.example", "/domains/b.example", "/edits/new?verb=set-domain&address=a.example", "/edits/new?verb=add-selector&address=a.example",
+			"/edits/new?verb=add-domain", "/edits/new?verb=set-selector&address=a.example&selector=mail2026&state=active", "/users/alice@a.example") {
+			p.Go(s.web.URL + path)
+			sound(t, p, "root-ja"+picture(path))
+		}
 		p.Go(s.web.URL + "/edits/new?verb=retire-user&address=user00012@a.example")
 		sound(t, p, "root-retire")
 		p.Go(s.web.URL + "/domains")
@@ -172,13 +181,65 @@ func TestBrowser(t *testing.T) {
 	t.Run("administrator on a phone", func(t *testing.T) {
 		p := chromium.Open(t, 390, 844, true)
 		enter(t, p, s, "root@a.example")
-		for _, path := range []string{"/users", "/aliases", "/domains", "/edits"} {
+		for _, path := range append(statePages, "/domains/b.example", "/users", "/aliases", "/domains", "/edits") {
 			p.Go(s.web.URL + path)
-			sound(t, p, "phone-root-"+path[1:])
+			sound(t, p, "phone-root"+picture(path))
 		}
+		keyboard(t, p, s)
+		p.Go(s.web.URL + "/edits")
 		p.Leave(func() { p.Click(`tbody a`) })
 		sound(t, p, "phone-root-edit")
 	})
+}
+
+// vacation sets an automatic reply by keyboard: each Tab leads to the next field.
+func vacation(t *testing.T, p *browser.Page, s *site) {
+	t.Helper()
+	p.Go(s.web.URL + "/")
+	p.Leave(func() { p.Click(`a[href="/vacation"]`) })
+	sound(t, p, "phone-vacation")
+	p.Eval(`document.getElementById('active').focus()`)
+	p.Press("Space")
+	p.Eval(`document.getElementById('starts').value = '2026-12-30'`)
+	p.Eval(`document.getElementById('ends').value = '2026-12-24'`)
+	fill(p, "subject", "休暇中")
+	p.Press("Tab")
+	p.Type("I am away.\nまた来年。")
+	p.Press("Tab")
+	p.Press("Space")
+	p.Press("Tab")
+	p.Leave(func() { p.Press("Enter") })
+	p.Wait(`document.querySelector('[role=alert]').innerText.includes('before the first')`)
+	sound(t, p, "phone-vacation-refused")
+	if p.Eval(`document.getElementById('active').checked && document.getElementById('address0').checked && document.getElementById('body').value.includes('また来年。')`) != true {
+		t.Error("what was typed is gone")
+	}
+	p.Eval(`document.getElementById('ends').value = '2027-01-03'`)
+	p.Eval(`document.getElementById('subject').focus()`)
+	p.Leave(func() { p.Press("Enter") })
+	p.Wait(`document.querySelector('[role=status]').innerText.includes('automatic reply is set')`)
+	sound(t, p, "phone-vacation-set")
+}
+
+// picture is a page's path as the name of a file.
+func picture(path string) string {
+	path, query, _ := strings.Cut(path, "?")
+	verb, _, _ := strings.Cut(strings.TrimPrefix(query, "verb="), "&")
+	return strings.ReplaceAll(path, "/", "-") + strings.TrimSuffix("-"+verb, "-")
+}
+
+// keyboard goes from the overview to the queue by Tab and Enter alone.
+func keyboard(t *testing.T, p *browser.Page, s *site) {
+	t.Helper()
+	p.Go(s.web.URL + "/state")
+	for range 30 {
+		if p.Eval(`document.activeElement.getAttribute('href')`) == "/state/queue" {
+			break
+		}
+		p.Press("Tab")
+	}
+	p.Leave(func() { p.Press("Enter") })
+	p.Wait(`location.pathname === '/state/queue'`)
 }
 
 // secondStep turns the second step on and signs in with it.

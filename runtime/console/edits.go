@@ -23,6 +23,9 @@ type editForm struct {
 	Targets string // parted by spaces, commas or lines
 	Heir    string
 	Problem string // a key of the catalog
+
+	Postmaster, CatchAll, DMARC, MTASTS string // of a domain
+	Selector, Algorithm, KeyState       string // of its keys
 }
 
 // Needs says whether the form has a field.
@@ -36,6 +39,12 @@ func (f editForm) Needs(field string) bool {
 		return field == "heir"
 	case accounts.SetAlias:
 		return field == "targets" || field == "address"
+	case accounts.AddDomain:
+		return field == "name of domain" || field == "postmaster"
+	case accounts.SetDomain:
+		return field == "domain"
+	case accounts.AddSelector:
+		return field == "selector" || field == "algorithm"
 	}
 	return false
 }
@@ -43,7 +52,8 @@ func (f editForm) Needs(field string) bool {
 // verb is one of those known.
 func verb(text string) (accounts.EditVerb, bool) {
 	switch v := accounts.EditVerb(text); v {
-	case accounts.AddUser, accounts.SetUser, accounts.RetireUser, accounts.SetAlias, accounts.RemoveAlias:
+	case accounts.AddUser, accounts.SetUser, accounts.RetireUser, accounts.SetAlias, accounts.RemoveAlias,
+		accounts.AddDomain, accounts.SetDomain, accounts.RetireDomain, accounts.AddSelector, accounts.SetSelector:
 		return v, true
 	}
 	return "", false
@@ -52,12 +62,15 @@ func verb(text string) (accounts.EditVerb, bool) {
 func (s *Server) newEdit(w http.ResponseWriter, r *http.Request, v *visit, scope people.Scope) {
 	q := r.URL.Query()
 	kind, ok := verb(q.Get("verb"))
-	if !ok {
+	if !ok || kind.Overall() && scope.Domain != "" {
 		s.notFound(w, r)
 		return
 	}
-	form := editForm{Verb: kind, Address: typed(q.Get("address")), Quota: typed(q.Get("quota")), Targets: typed(q.Get("targets"))}
-	if form.Address == "" && scope.Domain != "" {
+	form := editForm{Verb: kind, Address: typed(q.Get("address")), Quota: typed(q.Get("quota")), Targets: typed(q.Get("targets")),
+		Selector: typed(q.Get("selector")), KeyState: typed(q.Get("state")), Algorithm: "rsa"}
+	if kind.OfDomain() {
+		s.fillDomain(&form)
+	} else if form.Address == "" && scope.Domain != "" {
 		form.Address = "@" + scope.Domain
 	}
 	s.render(w, r, http.StatusOK, "edit.html", v, form)
@@ -73,11 +86,14 @@ func (s *Server) askEdit(w http.ResponseWriter, r *http.Request, v *visit, scope
 		s.notFound(w, r)
 		return
 	}
-	form := editForm{Verb: kind, Address: strings.ToLower(typed(r.PostFormValue("address"))), Name: typed(r.PostFormValue("name")),
-		Quota: typed(r.PostFormValue("quota")), Heir: strings.ToLower(typed(r.PostFormValue("heir"))), Targets: strings.ToValidUTF8(r.PostFormValue("targets"), "?")}
+	lower := func(name string) string { return strings.ToLower(typed(r.PostFormValue(name))) }
+	form := editForm{Verb: kind, Address: lower("address"), Name: typed(r.PostFormValue("name")), Quota: typed(r.PostFormValue("quota")),
+		Heir: lower("heir"), Targets: strings.ToValidUTF8(r.PostFormValue("targets"), "?"), Postmaster: lower("postmaster"), CatchAll: lower("catchall"),
+		DMARC: typed(r.PostFormValue("dmarc")), MTASTS: typed(r.PostFormValue("mtasts")), Selector: lower("selector"),
+		Algorithm: typed(r.PostFormValue("algorithm")), KeyState: typed(r.PostFormValue("state"))}
 	edit, problem := form.edit(v)
 	if problem == "" {
-		his, err := s.people.HasDomain(r.Context(), scope, edit.Domain)
+		his, err := s.mayAsk(r, scope, edit)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -109,6 +125,9 @@ const maxTargets = 200
 
 // edit is what the form asks for, or the key of what is wrong with it.
 func (f editForm) edit(v *visit) (e accounts.Edit, problem string) {
+	if f.Verb.OfDomain() {
+		return f.ofDomain(v)
+	}
 	localpart, domain, ok := strings.Cut(f.Address, "@")
 	if !ok || localpart == "" || domain == "" || strings.ContainsFunc(f.Address, unprintable) || strings.Contains(domain, "@") {
 		return e, "edit.address"

@@ -198,11 +198,3 @@ func TestAnswers(t *testing.T) {
 		t.Error("a state that is no answer was taken")
 	}
 }
-
-// TestVacation holds that people are led to where an automatic reply is set.
-func TestVacation(t *testing.T) {
-	s := start(t)
-	if b := s.signIn(t, "alice@a.example"); !strings.Contains(b.page, `href="https://mail.a.example/?_task=settings&amp;_action=plugin.managesieve-vacation"`) {
-		t.Error(b.page)
-	}
-}

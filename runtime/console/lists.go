@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/console/people"
+	"github.com/mailplan/mailplan/runtime/report"
 )
 
 // administrator lets through who may list, with what he may list.
@@ -28,7 +29,7 @@ func (s *Server) administrator(next func(http.ResponseWriter, *http.Request, *vi
 type listPage[Row any] struct {
 	people.List[Row]
 	Text string
-	path string
+	Path string // of the list
 }
 
 // Turn is the address of another page of the same search.
@@ -37,7 +38,7 @@ func (p listPage[Row]) Turn(by int) string {
 	if p.Text != "" {
 		q.Set("q", p.Text)
 	}
-	return p.path + "?" + q.Encode()
+	return p.Path + "?" + q.Encode()
 }
 
 // Next is one of the pages after this.
@@ -59,7 +60,18 @@ func (s *Server) listUsers(w http.ResponseWriter, r *http.Request, v *visit, sco
 		s.fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "users.html", v, listPage[people.User]{list, q.Text, "/users"})
+	rows := make([]userRow, len(list.Rows))
+	for i, u := range list.Rows {
+		rows[i] = userRow{u, s.reports.usageOf(u.Address)}
+	}
+	s.render(w, r, http.StatusOK, "users.html", v, listPage[userRow]{
+		people.List[userRow]{Rows: rows, Total: list.Total, Page: list.Page, Pages: list.Pages}, q.Text, "/users"})
+}
+
+// userRow is a user with how full the mailbox is, nil where that is not known.
+type userRow struct {
+	people.User
+	Used *report.Mailbox
 }
 
 func (s *Server) listAliases(w http.ResponseWriter, r *http.Request, v *visit, scope people.Scope) {
@@ -103,7 +115,7 @@ func (s *Server) declaredDomain(name string) *config.DeclaredDomain {
 }
 
 type userPage struct {
-	people.User
+	userRow
 	Aliases []people.Alias
 	Helps   bool   // the administrator may turn the second step off
 	Links   bool   // and make a link to set a password
@@ -124,7 +136,7 @@ func (s *Server) renderUser(w http.ResponseWriter, r *http.Request, v *visit, sc
 		return
 	}
 	s.render(w, r, http.StatusOK, "user.html", v, userPage{
-		User: user, Aliases: aliases, Helps: helps(v, user), Link: link,
+		userRow: userRow{user, s.reports.usageOf(user.Address)}, Aliases: aliases, Helps: helps(v, user), Link: link,
 		Links: governs(v, user) && !user.Git && user.State == "active"})
 }
 

@@ -6,21 +6,23 @@ import (
 
 	"github.com/mailplan/mailplan/runtime/console/password"
 	"github.com/mailplan/mailplan/runtime/console/people"
+	"github.com/mailplan/mailplan/runtime/report"
 )
 
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, v *visit) {
-	s.render(w, r, http.StatusOK, "account.html", v, accountPage{Done: done(r), Webmail: s.declared.Webmail})
+	s.render(w, r, http.StatusOK, "account.html", v, accountPage{Done: done(r), QuotaMB: v.QuotaMB, Used: s.reports.usageOf(v.Address)})
 }
 
 type accountPage struct {
 	Done    string
-	Webmail string // host name, empty without one
+	QuotaMB int
+	Used    *report.Mailbox // nil where it is not known
 }
 
 // done is the key of what the last form did, from a list, since the query comes from outside.
 func done(r *http.Request) string {
 	switch d := r.URL.Query().Get("done"); d {
-	case "password", "factor", "nofactor", "revoked":
+	case "password", "factor", "nofactor", "revoked", "vacation", "novacation":
 		return "done." + d
 	}
 	return ""

@@ -44,7 +44,7 @@ func loadPages() (*pages, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		t, err := template.ParseFS(embedded, "templates/layout.html", name)
+		t, err := template.ParseFS(embedded, "templates/layout.html", "templates/list.html", name)
 		if err != nil {
 			return nil, err
 		}
@@ -87,6 +87,9 @@ func (v view) Admin() bool {
 	_, ok := v.Visit.Scope()
 	return ok
 }
+
+// Overall says whether the reader administers the whole site.
+func (v view) Overall() bool { return v.Admin() && v.Visit.Role == "admin" }
 
 // render writes a page. htmx gets the part of it that changes, if the page has one.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, v *visit, page any) {

@@ -37,6 +37,8 @@ type Server struct {
 	life      time.Duration
 	patience  time.Duration // every refused sign-in takes at least so long
 	attempts  *attempts
+	vouching  *vouching // nil where Access need not vouch for requests
+	reports   *reports
 	pages     *pages
 	log       *slog.Logger
 	metrics   *metrics
@@ -65,7 +67,7 @@ func New(c *config.Console, store *people.Store, log *slog.Logger, registry prom
 	s := &Server{
 		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, key: key,
 		idle: c.IdleTimeout.Or(standardIdle), life: c.SessionTimeout.Or(standardLife), patience: standardPatience,
-		attempts: newAttempts(), log: log, metrics: newMetrics(registry),
+		attempts: newAttempts(), vouching: newVouching(c.Access), reports: newReports(c.Reports), log: log, metrics: newMetrics(registry),
 	}
 	if c.Declared != "" {
 		if s.declared, err = config.LoadDeclared(c.Declared); err != nil {
@@ -108,6 +110,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /app-passwords", s.signedIn(s.showApps))
 	mux.HandleFunc("POST /app-passwords", s.signedIn(s.addApp))
 	mux.HandleFunc("POST /app-passwords/revoke", s.signedIn(s.revokeApp))
+	mux.HandleFunc("GET /vacation", s.signedIn(s.showVacation))
+	mux.HandleFunc("POST /vacation", s.signedIn(s.setVacation))
 	mux.HandleFunc("GET /users", s.administrator(s.listUsers))
 	mux.HandleFunc("GET /users/{address}", s.administrator(s.showUser))
 	mux.HandleFunc("POST /users/{address}/factor/remove", s.administrator(s.helpUser))
@@ -116,6 +120,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /welcome/{token}", s.welcome)
 	mux.HandleFunc("GET /aliases", s.administrator(s.listAliases))
 	mux.HandleFunc("GET /domains", s.administrator(s.listDomains))
+	mux.HandleFunc("GET /domains/{name}", s.administrator(s.showDomain))
+	mux.HandleFunc("GET /state", s.administrator(s.showState))
+	mux.HandleFunc("GET /state/dns", s.administrator(s.showDNS))
+	mux.HandleFunc("GET /state/queue", s.overall(s.showQueue))
+	mux.HandleFunc("GET /state/spool", s.overall(s.showSpool))
+	mux.HandleFunc("GET /state/backups", s.overall(s.showBackups))
+	mux.HandleFunc("GET /state/drift", s.overall(s.showDrift))
 	mux.HandleFunc("GET /edits", s.administrator(s.listEdits))
 	mux.HandleFunc("POST /edits", s.administrator(s.askEdit))
 	mux.HandleFunc("GET /edits/new", s.administrator(s.newEdit))
@@ -124,7 +135,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", s.notFound)
 	origin := http.NewCrossOriginProtection()
 	origin.SetDenyHandler(http.HandlerFunc(s.crossOrigin))
-	return s.observe(harden(origin.Handler(mux)))
+	return s.observe(harden(s.vouched(origin.Handler(mux))))
 }
 
 // Serve answers on ln until ctx ends, then waits for the requests under way.

@@ -73,6 +73,9 @@ func (s *Server) visit(r *http.Request) (*visit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.another(r, found.Address) {
+		return nil, people.ErrUnknown
+	}
 	return &visit{found, id}, nil
 }
 

@@ -16,17 +16,23 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request) {
 		s.redirect(w, r, "/")
 		return
 	}
-	s.render(w, r, http.StatusOK, "signin.html", nil, signInPage{})
+	s.render(w, r, http.StatusOK, "signin.html", nil, signInPage{Known: identity(r), Access: s.knows()})
 }
 
 type signInPage struct {
 	Address string
+	Access  bool   // no password is asked for:
+	Known   string // Access knows who it is
 	Problem string // a key of the catalog
 	Minutes int    // to wait
 }
 
 // signIn checks address and password. Whatever is wrong, the answer and the time it takes are the same.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
+	if s.knows() {
+		s.signInKnown(w, r)
+		return
+	}
 	begin := time.Now()
 	address := strings.ToLower(strings.TrimSpace(strings.ToValidUTF8(r.PostFormValue("address"), "?")))
 	try := s.attempt(r, address)
@@ -43,20 +49,28 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.render(w, r, http.StatusUnauthorized, "signin.html", nil, signInPage{Address: bounded(address), Problem: "signin.wrong"})
 		return
 	}
-	if err == nil {
-		err = s.begin(w, r, person.ID, !person.TOTP)
-	}
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
+	if !person.TOTP {
+		s.attempts.passed(try)
+	}
+	s.admit(w, r, person)
+}
+
+// admit begins the session of somebody who has proved who he is, or asks for the second step.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, person people.Person) {
+	if err := s.begin(w, r, person.ID, !person.TOTP); err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	if person.TOTP {
-		s.audit(r, address, "sign-in", "code asked")
+		s.audit(r, person.Address, "sign-in", "code asked")
 		s.redirect(w, r, "/code")
 		return
 	}
-	s.attempts.passed(try)
-	s.audit(r, address, "sign-in", "done")
+	s.audit(r, person.Address, "sign-in", "done")
 	s.redirect(w, r, "/")
 }
 

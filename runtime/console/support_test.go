@@ -134,21 +134,21 @@ type site struct {
 }
 
 // start gives a console of its own on a database of its own.
-func start(t testing.TB) *site {
+func start(t testing.TB, changes ...func(*config.Console)) *site {
 	t.Helper()
 	s := &site{db: database(t), log: &journal{}}
 	seed(t, s.db)
-	s.console = open(t, s.db, s.log)
+	s.console = open(t, s.db, s.log, changes...)
 	s.web = httptest.NewTLSServer(s.console.Handler()) // so that cookies are kept as browsers keep them
 	t.Cleanup(s.web.Close)
 	return s
 }
 
 // open makes a console on db.
-func open(t testing.TB, db *sql.DB, log io.Writer) *Server {
+func open(t testing.TB, db *sql.DB, log io.Writer, changes ...func(*config.Console)) *Server {
 	t.Helper()
 	dir := t.TempDir()
-	c := &config.Console{SessionKeyFile: filepath.Join(dir, "key"), Declared: filepath.Join(dir, "console.json"), Proxies: []string{"192.0.2.0/24"}}
+	c := &config.Console{Reports: filepath.Join(dir, "reports"), SessionKeyFile: filepath.Join(dir, "key"), Declared: filepath.Join(dir, "console.json"), Proxies: []string{"192.0.2.0/24"}}
 	d := config.Declared{Site: "home", Webmail: "mail.a.example", Domains: []config.DeclaredDomain{
 		{Name: "a.example", Unicode: "a.example", DMARC: "reject", SPF: "-all", MTASTS: "enforce",
 			Selectors: []config.DeclaredSelector{{Name: "mail2026", State: "active", Algorithm: "ed25519"}}},
@@ -161,6 +161,9 @@ func open(t testing.TB, db *sql.DB, log io.Writer) *Server {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, change := range changes {
+		change(c)
 	}
 	server, err := New(c, people.New(db), slog.New(slog.NewJSONHandler(log, nil)), prometheus.NewRegistry())
 	if err != nil {

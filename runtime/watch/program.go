@@ -74,7 +74,7 @@ func readQueue(out []byte) (*report.Queue, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the queue: %w", err)
 		}
-		message := report.Message{ID: m.ID, Queue: m.Queue, Came: time.Unix(m.Came, 0).UTC(), Size: m.Size, Sender: m.Sender}
+		message := report.Message{ID: m.ID, Queue: queueName(m.Queue), Came: time.Unix(m.Came, 0).UTC(), Size: m.Size, Sender: m.Sender}
 		for i, r := range m.Recipients {
 			if i == report.MaxRecipients {
 				message.More = len(m.Recipients) - i
@@ -88,6 +88,14 @@ func readQueue(out []byte) (*report.Queue, error) {
 	slices.SortStableFunc(q.Messages, func(a, b report.Message) int { return cmp.Or(a.Came.Compare(b.Came), strings.Compare(a.ID, b.ID)) })
 	q.Messages = q.Messages[:min(len(q.Messages), report.MaxMessages)]
 	return q, nil
+}
+
+// queueName is a queue that people know of.
+func queueName(name string) string {
+	if slices.Contains([]string{"maildrop", "active", "deferred", "hold"}, name) {
+		return name
+	}
+	return "incoming"
 }
 
 // readUsage takes `doveadm -f json quota get -A` apart: one object for each mailbox and kind, numbers as text, STORAGE in KiB.

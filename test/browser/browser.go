@@ -233,17 +233,21 @@ func (p *Page) Wait(script string) {
 func (p *Page) Type(text string) { p.call("Input.insertText", map[string]any{"text": text}) }
 
 // keys are those that pages are driven by, with the code and the text that browsers give them.
-var keys = map[string][2]any{"Tab": {9, ""}, "Enter": {13, "\r"}, "Escape": {27, ""}}
+var keys = map[string][2]any{"Tab": {9, ""}, "Enter": {13, "\r"}, "Space": {32, " "}, "Escape": {27, ""}}
 
-// Press presses a key: Tab, Enter, Escape.
+// Press presses a key: Tab, Enter, Space, Escape.
 func (p *Page) Press(key string) {
 	p.t.Helper()
 	k, ok := keys[key]
 	if !ok {
 		p.t.Fatalf("no key %s", key)
 	}
+	name := key
+	if key == "Space" {
+		name = " "
+	}
 	for _, kind := range []string{"keyDown", "keyUp"} {
-		p.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": k[0], "text": k[1]})
+		p.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": name, "code": key, "windowsVirtualKeyCode": k[0], "text": k[1]})
 	}
 }
 

@@ -47,7 +47,7 @@ func watch(s *model.Site) *config.Watch {
 func declared(s *model.Site) *config.Declared {
 	out := &config.Declared{Site: s.Name, Webmail: vacation(s), Domains: []config.DeclaredDomain{}}
 	for _, d := range s.Domains {
-		one := config.DeclaredDomain{Name: d.Name, Unicode: d.Unicode, DMARC: d.DMARC.Policy, SPF: d.SPF.All, MTASTS: d.MTASTS.Mode}
+		one := config.DeclaredDomain{Name: d.Name, Unicode: d.Unicode, CatchAll: d.CatchAll, DMARC: d.DMARC.Policy, SPF: d.SPF.All, MTASTS: d.MTASTS.Mode}
 		for _, sel := range d.Selectors {
 			one.Selectors = append(one.Selectors, config.DeclaredSelector{Name: sel.Name, State: string(sel.State), Since: sel.Since, Algorithm: sel.Algorithm})
 		}

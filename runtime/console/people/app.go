@@ -19,11 +19,12 @@ type AppPassword struct {
 	ID   int64
 	Name string
 	Made time.Time // UTC
+	Used time.Time // UTC, to the quarter of an hour; zero for never
 }
 
 // AppPasswords are a person's, oldest first.
 func (s *Store) AppPasswords(ctx context.Context, user int64) ([]AppPassword, error) {
-	rows, err := s.db.QueryContext(ctx, "SELECT id, name, UNIX_TIMESTAMP(created_at) FROM app_passwords WHERE user_id = ? ORDER BY id", user)
+	rows, err := s.db.QueryContext(ctx, "SELECT id, name, UNIX_TIMESTAMP(created_at), COALESCE(TIMESTAMPDIFF(SECOND, '1970-01-01', used_at), 0) FROM app_passwords WHERE user_id = ? ORDER BY id", user)
 	if err != nil {
 		return nil, wrap("read app passwords", err)
 	}
@@ -31,11 +32,14 @@ func (s *Store) AppPasswords(ctx context.Context, user int64) ([]AppPassword, er
 	var list []AppPassword
 	for rows.Next() {
 		var a AppPassword
-		var made int64
-		if err := rows.Scan(&a.ID, &a.Name, &made); err != nil {
+		var made, used int64
+		if err := rows.Scan(&a.ID, &a.Name, &made, &used); err != nil {
 			return nil, wrap("read app passwords", err)
 		}
 		a.Made = time.Unix(made, 0).UTC()
+		if used > 0 {
+			a.Used = time.Unix(used, 0).UTC()
+		}
 		list = append(list, a)
 	}
 	return list, wrap("read app passwords", rows.Err())

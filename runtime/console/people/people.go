@@ -77,7 +77,7 @@ func (s *Store) SetPassword(ctx context.Context, id int64, old, hash string) err
 // Ready says whether the database is there with the tables of the console.
 func (s *Store) Ready(ctx context.Context) error {
 	var n int
-	err := s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_migrations WHERE id = 6").Scan(&n)
+	err := s.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM schema_migrations WHERE id = 8").Scan(&n)
 	if err == nil && n == 0 {
 		err = errors.New("its schema is older than this program: run mailplan apply")
 	}
