@@ -14,7 +14,7 @@ import (
 
 func (c *cli) newStatus() *cobra.Command {
 	var w where
-	var asJSON bool
+	var asJSON, tell bool
 	cmd := &cobra.Command{
 		Use:   "status [SITE]",
 		Short: "Say whether everything is as declared, and only what is not",
@@ -22,11 +22,14 @@ func (c *cli) newStatus() *cobra.Command {
 What no plan mends, such as a key of the tailnet that runs out or a secret that is due, it tells as a warning on stderr. A
 secret that is overdue ends it with exit code 3 where the site says secrets: overdue: "fail".
 
+With --tell the host keeps what was found, and what waits in the spool, for administrators to see in the console.
+
   mailplan status
+  mailplan status --tell
   mailplan status --sandbox /tmp/s`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, p, found, err := c.look(cmd.Context(), args, w)
+			site, p, found, err := c.look(cmd.Context(), args, w, tell)
 			if err != nil {
 				return err
 			}
@@ -35,11 +38,12 @@ secret that is overdue ends it with exit code 3 where the site says secrets: ove
 	}
 	w.flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print drift as JSON")
+	cmd.Flags().BoolVar(&tell, "tell", false, "tell the console")
 	return cmd
 }
 
 // look compares the site with what lives, and asks the planes for what no plan mends.
-func (c *cli) look(ctx context.Context, args []string, w where) (site *compiler.Site, p plan.Plan, found []apply.Finding, err error) {
+func (c *cli) look(ctx context.Context, args []string, w where, tell bool) (site *compiler.Site, p plan.Plan, found []apply.Finding, err error) {
 	if site, err = c.load(args, nil); err != nil {
 		return site, p, nil, err
 	}
@@ -47,7 +51,9 @@ func (c *cli) look(ctx context.Context, args []string, w where) (site *compiler.
 	if err != nil {
 		return site, p, nil, err
 	}
-	found, err = apply.Watch(ctx, to.Planes)
+	if found, err = apply.Watch(ctx, to.Planes); err == nil && tell {
+		err = c.tell(ctx, site, to, w, p, found)
+	}
 	return site, p, found, errors.Join(err, to.Close())
 }
 

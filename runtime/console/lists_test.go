@@ -2,18 +2,21 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailplan/mailplan/runtime/accounts"
 	"github.com/mailplan/mailplan/runtime/accounts/mariadb"
 	"github.com/mailplan/mailplan/runtime/console/password"
+	"github.com/mailplan/mailplan/runtime/report"
 )
 
 func TestAppPasswords(t *testing.T) {
@@ -224,13 +227,38 @@ func many(t testing.TB, s *site, n int) {
 	}
 }
 
+// full lays down reports as a large site has them.
+func full(t testing.TB, s *site, n int) {
+	t.Helper()
+	usage, dns, queue := report.Usage{}, &report.DNS{}, &report.Queue{Total: 3 * report.MaxMessages}
+	for i := range n {
+		usage[fmt.Sprintf("user%05d@a.example", i)] = report.Mailbox{Bytes: int64(i) << 16, Messages: int64(i)}
+	}
+	for i := range 200 {
+		d := report.Domain{Name: fmt.Sprintf("d%03d.example", i)}
+		for range 8 {
+			d.Records = append(d.Records, report.Record{Kind: "dkim", Owner: "mail2026._domainkey." + d.Name, Found: strings.Repeat("x", 400), State: report.Same})
+		}
+		dns.Domains = append(dns.Domains, d)
+	}
+	for i := range report.MaxMessages {
+		queue.Messages = append(queue.Messages, report.Message{ID: fmt.Sprint(i), Queue: "deferred", Sender: "a@a.example",
+			Recipients: []report.Recipient{{Address: "x@y.example", Reason: strings.Repeat("busy ", 20)}}})
+	}
+	f, now := s.console.reports.queue.folder, time.Now()
+	if err := errors.Join(report.Put(f, report.Used, now, &usage, nil), report.Put(f, report.Published, now, dns, nil), report.Put(f, report.Queued, now, queue, nil)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // pagesOfMany are what an administrator opens in a large site.
-var pagesOfMany = []string{"/", "/users", "/users?page=100", "/users?q=user09", "/users?q=nobody", "/users/user05000@a.example", "/aliases", "/aliases?q=alias099", "/domains", "/edits", "/password", "/app-passwords"}
+var pagesOfMany = []string{"/", "/users", "/users?page=100", "/users?q=user09", "/users?q=nobody", "/users/user05000@a.example", "/aliases", "/aliases?q=alias099", "/domains", "/edits", "/state", "/state/dns", "/state/queue", "/domains/a.example", "/vacation", "/password", "/app-passwords"}
 
 // BenchmarkPages measures each page at 10,000 users, session and database included.
 func BenchmarkPages(b *testing.B) {
 	s := start(b)
 	many(b, s, 10_000)
+	full(b, s, 10_000)
 	who := s.signIn(b, "root@a.example")
 	cookie := who.http.Jar.Cookies(mustURL(s.web.URL))[0]
 	handler := s.console.Handler()

@@ -66,7 +66,7 @@ func TestState(t *testing.T) {
 	tellAll(t, s)
 	t.Run("administrator", func(t *testing.T) {
 		for path, want := range map[string][]string{
-			"/state":                 {"2 messages wait", "1 messages wait, 1 are dead letters", "The drill of", "2 things are not as declared", "1 domains are not"},
+			"/state":                 {"Messages waiting: 2.", "Waiting: 1. Dead letters: 1.", "The drill of", "Differences: 2.", "Domains not as declared: 1."},
 			"/state/queue":           {"4bXyZ", "alice@a.example", "crm@partner.example", "Connection timed out &lt;b&gt;", "tried again later", "&lt;&gt;"},
 			"/state/spool":           {"dead letter", "550 5.7.1 spam", "friend@remote.example", "drain --dead"},
 			"/state/backups":         {"daily/2026-11-22", "weekly/2026-47", "120345 files, 48.0 GiB", "permitted", "s3://home-mail-backup", "21 minutes", "12 of 12"},
@@ -74,7 +74,7 @@ func TestState(t *testing.T) {
 			"/state/dns":             {"mail2026._domainkey.b.example", "missing", "differs", "&lt;script&gt;"},
 			"/state/dns?q=a.exa":     {"mail2026._domainkey.a.example"},
 			"/domains/b.example":     {"missing", "none"},
-			"/users/alice@a.example": {"1.5 GiB, 10234 messages"},
+			"/users/alice@a.example": {"1.5 GiB, messages: 10234"},
 			"/users":                 {"1.5 GiB", "700 KiB"},
 		} {
 			resp := root.get(path)
@@ -106,7 +106,7 @@ func TestState(t *testing.T) {
 		}
 		s.audited(t, `"domain"`, `"not his"`, "boss@b.example")
 		s.audited(t, `"state"`, `"refused"`, "boss@b.example", "/state/queue")
-		if alice.get("/"); !strings.Contains(alice.page, "1.5 GiB, 10234 messages") || !strings.Contains(alice.page, `aria-valuenow="75"`) {
+		if alice.get("/"); !strings.Contains(alice.page, "1.5 GiB, messages: 10234") || !strings.Contains(alice.page, `aria-valuenow="75"`) {
 			t.Errorf("her own usage: %s", alice.page)
 		}
 	})
