@@ -28,7 +28,7 @@ type Result struct {
 }
 
 const (
-	blockSize = 64 << 10
+	blockSize = 128 << 10
 	reserve   = 32 // room for a BDAT command before each block
 )
 
