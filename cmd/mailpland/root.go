@@ -22,6 +22,7 @@ func verbs() []*cobra.Command {
 		newTellCmd(),
 		newHealCmd(),
 		newCertificateCmd(),
+		newProbeCmd(),
 	}
 }
 

@@ -59,6 +59,7 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 	if err != nil {
 		return err
 	}
+	registry.MustRegister(health.Metrics(server.Checks()))
 	if checkOnly {
 		return errors.Join(checkBackups(conf.Backup), server.Close())
 	}
@@ -80,6 +81,7 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 	log.Info("listening", "ingest", ln.Addr().String())
 	g.Go(func() error { return server.Serve(ctx, ln, handler) })
 	g.Go(func() error { server.Watch(ctx); return nil })
+	g.Go(func() error { return startProbes(ctx, conf, log, registry) })
 	if conf.Backup != nil {
 		if err := startBackups(ctx, g, conf.Backup, log, registry); err != nil {
 			return errors.Join(err, server.Close())

@@ -21,6 +21,7 @@ type Config struct {
 	Console  *Console  `json:"console,omitempty"`  // the web site for people and administrators
 	Watch    *Watch    `json:"watch,omitempty"`    // what is looked at on the host for the console
 	Heal     *Heal     `json:"heal,omitempty"`     // restarts of unhealthy services, on their host
+	Probe    *Probe    `json:"probe,omitempty"`    // test messages through the ingest
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
 	// File is where it was read from; empty for none.
 	File string `json:"-"`
@@ -55,6 +56,9 @@ func (c *Config) sections() map[string]section {
 	}
 	if c.Heal != nil {
 		all["heal"] = c.Heal
+	}
+	if c.Probe != nil {
+		all["probe"] = c.Probe
 	}
 	if c.Health != nil {
 		all["health"] = c.Health

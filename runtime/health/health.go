@@ -43,21 +43,9 @@ func Ready(checks []Check) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
-		said := make([]string, len(checks))
-		var wait sync.WaitGroup
-		for i, c := range checks {
-			wait.Go(func() {
-				said[i] = "ok"
-				if err := c.Run(ctx); err != nil {
-					said[i] = err.Error()
-				}
-			})
-		}
-		wait.Wait()
-		report, code := map[string]string{}, http.StatusOK
-		for i, c := range checks {
-			report[c.Name] = said[i]
-			if said[i] != "ok" {
+		report, code := run(ctx, checks), http.StatusOK
+		for _, said := range report {
+			if said != well {
 				code = http.StatusServiceUnavailable
 			}
 		}
@@ -65,4 +53,50 @@ func Ready(checks []Check) http.Handler {
 		w.WriteHeader(code)
 		json.NewEncoder(w).Encode(report)
 	})
+}
+
+// well is what is said of a check that passes.
+const well = "ok"
+
+// run runs all checks at once and says of each what is wrong.
+func run(ctx context.Context, checks []Check) map[string]string {
+	said := make([]string, len(checks))
+	var wait sync.WaitGroup
+	for i, c := range checks {
+		wait.Go(func() {
+			said[i] = well
+			if err := c.Run(ctx); err != nil {
+				said[i] = err.Error()
+			}
+		})
+	}
+	wait.Wait()
+	report := make(map[string]string, len(checks))
+	for i, c := range checks {
+		report[c.Name] = said[i]
+	}
+	return report
+}
+
+// Metrics runs the checks whenever Prometheus asks.
+func Metrics(checks []Check) prometheus.Collector { return collector(checks) }
+
+type collector []Check
+
+var checkOK = prometheus.NewDesc("mailpland_check_ok", "Whether what mail needs works.", []string{"check"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(to chan<- *prometheus.Desc) { to <- checkOK }
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	for name, said := range run(ctx, c) {
+		ok := 0.0
+		if said == well {
+			ok = 1
+		}
+		to <- prometheus.MustNewConstMetric(checkOK, prometheus.GaugeValue, ok, name)
+	}
 }

@@ -25,6 +25,8 @@ type view struct {
 	MailRoot       string // where the mail volume is mounted
 	SASL, LMTP     string // Dovecot's own address where Postfix is, and where the ingest is
 	Webmail        string // Roundcube's address
+	Ingest         string // mailserver-api's address where LMTP is
+	Probes         bool
 	Proxy          string // the tailnet container's address; empty without one
 	ForwardPort    int
 	AuthWorkers    int
@@ -53,6 +55,9 @@ func Files(s *model.Site) ([]model.File, error) {
 	for _, script := range []string{"before", "vacation", "learn-ham", "learn-spam"} {
 		r.render("sieve/"+script+".sieve", "sieve/"+script+".sieve", 0o644, 0)
 	}
+	if v.Probes {
+		r.render("probe", "probe", 0o644, 0)
+	}
 	return r.out, r.err
 }
 
@@ -68,11 +73,13 @@ func newView(s *model.Site) (view, error) {
 		MaxConnections: c.MaxConnectionsPerUser,
 		ExpungeJunk:    c.ExpungeJunkDays,
 		ExpungeTrash:   c.ExpungeTrashDays,
+		Probes:         len(s.ProbeDomains()) > 0,
 		Password:       model.SecretMark(model.SecretDovecotDB),
 	}
 	err := errors.Join(
 		address(s, &v.SASL, "dovecot", "auth"),
 		address(s, &v.LMTP, "dovecot", "lmtp"),
+		address(s, &v.Ingest, "mailserver-api", "lmtp"),
 		address(s, &v.Webmail, "roundcube", "mail"),
 	)
 	if s.Tailnet != nil && s.Tailnet.Mode == "container" {

@@ -30,6 +30,7 @@ func Files(s *model.Site) ([]model.File, error) {
 	}
 	daemon, err := encode("mailpland.json", "edge.ingest", &config.Config{
 		Ingest:  ingest(s),
+		Probe:   probe(s),
 		Console: site,
 		Accounts: &config.Accounts{Address: "mariadb:3306", User: "usermgmt", Database: "mailserver",
 			PasswordFile: "/run/secrets/" + model.SecretAccountsDB},
@@ -142,6 +143,7 @@ func table(s *model.Site) *config.Table {
 			t.Domains[d.Name] = tableDomain(d)
 		}
 	}
+	probeRoutes(s, t)
 	return t
 }
 
