@@ -14,6 +14,7 @@ import (
 	"github.com/mailplan/mailplan/compiler/emit/nginx"
 	"github.com/mailplan/mailplan/compiler/emit/operations"
 	"github.com/mailplan/mailplan/compiler/emit/postfix"
+	"github.com/mailplan/mailplan/compiler/emit/prometheus"
 	"github.com/mailplan/mailplan/compiler/emit/redis"
 	"github.com/mailplan/mailplan/compiler/emit/roundcube"
 	"github.com/mailplan/mailplan/compiler/emit/rspamd"
@@ -37,6 +38,7 @@ func emitters() []emitter {
 		{"nginx", nginx.Files},
 		{"postfix", postfix.Files},
 		{"operations", operations.Files},
+		{"prometheus", prometheus.Files},
 		{"redis", redis.Files},
 		{"roundcube", roundcube.Files},
 		{"rspamd", rspamd.Files},

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mailplan/mailplan/runtime/scan"
 )
 
 // metrics are what an operator watches. Their names begin with mailpland_.
@@ -32,10 +34,29 @@ func newMetrics(registry prometheus.Registerer, s *Server) *metrics {
 		func() float64 { return float64(len(s.slots)) })
 	spilled := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mailpland_spill_bytes", Help: "Bytes held in the spill store."},
 		func() float64 { return float64(s.spill.used.Load()) })
-	for _, c := range []prometheus.Collector{m.requests, m.recipients, m.verdicts, m.bytes, m.seconds, busy, spilled} {
+	// There from the start, so that the first of them is an increase.
+	for _, status := range []string{statusDelivered, statusRefused, statusDeferred, "duplicate"} {
+		m.recipients.WithLabelValues(status)
+	}
+	for _, deed := range []scan.Deed{scan.Deliver, scan.Junk, scan.Reject, scan.TempFail} {
+		m.verdicts.WithLabelValues(string(deed))
+	}
+	doubt := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mailpland_ledger_in_doubt",
+		Help: "Whether the last run did not end in order, so that mailboxes are looked into before a delivery."}, s.inDoubt)
+	for _, c := range []prometheus.Collector{doubt, m.requests, m.recipients, m.verdicts, m.bytes, m.seconds, busy, spilled} {
 		registry.Register(c)
 	}
 	return m
+}
+
+func (s *Server) inDoubt() float64 {
+	if s.ledger == nil {
+		return 0
+	}
+	if _, ok := s.ledger.Doubt(); ok {
+		return 1
+	}
+	return 0
 }
 
 func (m *metrics) observe(res result, took time.Duration, d *delivery) {

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -12,10 +13,12 @@ import (
 func Disks(folders []string) func(context.Context) ([]prometheus.Metric, error) {
 	return func(context.Context) ([]prometheus.Metric, error) {
 		var list []prometheus.Metric
+		var wrong []error
 		for _, dir := range folders {
 			var fs syscall.Statfs_t
 			if err := syscall.Statfs(dir, &fs); err != nil {
-				return nil, fmt.Errorf("disk of %s: %w", dir, err)
+				wrong = append(wrong, fmt.Errorf("disk of %s: %w", dir, err))
+				continue
 			}
 			list = append(list,
 				gauge("mailpland_disk_free_bytes", "Bytes that services can still write.", float64(fs.Bavail)*float64(fs.Bsize), "path", dir),
@@ -25,6 +28,6 @@ func Disks(folders []string) func(context.Context) ([]prometheus.Metric, error) 
 					float64(fs.Ffree)/float64(fs.Files), "path", dir))
 			}
 		}
-		return list, nil
+		return list, errors.Join(wrong...)
 	}
 }

@@ -1,6 +1,6 @@
 // Package measure measures what nobody else on the host tells Prometheus of: free space of disks, what waits in Postfix'
 // queue, and how old ClamAV's signatures are. It measures when it is asked, at most every half minute, and where that
-// fails it shows no old value but that it failed. It must not know what is too much.
+// fails it shows no old value, but that it failed. It must not know what is too much.
 package measure
 
 import (
@@ -51,7 +51,7 @@ func (m *Measurement) take() []prometheus.Metric {
 	failed := 0.0
 	if err != nil {
 		m.Log.Error("a measurement failed", "what", m.Name, "error", err)
-		list, failed = nil, 1
+		failed = 1
 	}
 	return append(list, gauge("mailpland_measurement_failed", "Whether something could not be measured.", failed, "what", m.Name))
 }
