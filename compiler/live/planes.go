@@ -43,7 +43,7 @@ func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, 
 	list = append(list, &host.Plane{Host: h, Tree: o.Tree, Directories: o.Site.HostDirectories(), Programs: programs},
 		&certificate.Plane{Site: o.Site, Host: h, Run: run, Now: time.Now, Programs: programs},
 		&units.Plane{Run: run, Host: h, Tree: o.Tree, Programs: programs},
-		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine, Programs: programs}, users)
+		&containers.Plane{Host: h, Tree: o.Tree, Engine: engine, Programs: programs, Proof: proof(o.Site, engine)}, users)
 	smarthost := &relay.Plane{Site: o.Site}
 	if o.Site.Relay.Provider == "sendgrid" && o.chose(plan.Relay) {
 		key, err := store.Value(o.Site.Relay.Password.Secret)
@@ -94,6 +94,22 @@ func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (*
 	p.Key = []byte(key)
 	return p, err
 }
+
+// proof sends a test message for each domain, where the site has any for them; many only for some, which share their way.
+func proof(s *model.Site, engine containers.Docker) func(context.Context) error {
+	domains := s.ProbeDomains()
+	if len(domains) == 0 {
+		return nil
+	}
+	argv := append([]string{"/mailpland", "probe", "--config", "/etc/mailpland/mailpland.json"}, domains[:min(len(domains), proofs)]...)
+	return func(ctx context.Context) error {
+		_, err := engine.Exec(ctx, "mailserver-api", nil, argv...)
+		return err
+	}
+}
+
+// proofs are the domains that one change is proven for.
+const proofs = 5
 
 // behind is the database behind the keeper.
 func behind(engine containers.Docker) accounts.Runtime {

@@ -13,7 +13,8 @@ import (
 )
 
 // Apply carries out a run: first every service judges its changed files; when one refuses them they are put back and
-// nothing is touched. Then services start, are made anew, restart or reload, and all must be found healthy.
+// nothing is touched. Then services start, are made anew, restart or reload, all must be found healthy, and mail must get
+// through.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	switch {
 	case changes[0].Verb == plan.Delete:
@@ -24,15 +25,18 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	if err := p.judge(ctx, changes); err != nil {
 		return err
 	}
-	said, err := p.act(ctx, changes)
+	var seen map[string]Container
+	err := p.proven(ctx, changes, func() error {
+		said, err := p.act(ctx, changes)
+		if err != nil {
+			return err
+		}
+		if seen, err = p.observe(ctx, changes, said); err != nil {
+			return err
+		}
+		return p.settle(ctx, changes)
+	})
 	if err != nil {
-		return err
-	}
-	seen, err := p.observe(ctx, changes, said)
-	if err != nil {
-		return err
-	}
-	if err := p.settle(ctx, changes); err != nil {
 		return err
 	}
 	return p.accept(changes, seen)
@@ -159,9 +163,13 @@ func (p *Plane) observe(ctx context.Context, changes []plan.Change, said error) 
 	return seen, errors.Join(append(wrong, said)...)
 }
 
-// bringBack has a service that a change left unhealthy run as it did before, where that is known and safe.
+// bringBack has a service that a change left unhealthy, or useless, run as it did before, where that is known and safe.
 func (p *Plane) bringBack(ctx context.Context, c plan.Change, why error) error {
 	switch p.comesTo(c) {
+	case string(nothing):
+		return p.revert(why, p.reread(c)...)
+	case string(reload):
+		return errors.Join(p.revert(why, p.reread(c)...), manners[c.ID].reload(running{ctx, p.Engine, c.ID}))
 	case string(restart):
 		if len(p.reread(c)) > 0 {
 			return errors.Join(p.revert(why, p.reread(c)...), p.Engine.Restart(ctx, c.ID))

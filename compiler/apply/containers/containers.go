@@ -32,6 +32,8 @@ type Plane struct {
 	Engine Engine
 	// Programs are those that the host plane lays down; images are built of them.
 	Programs []host.Program
+	// Proof says, as an error, why a test message does not arrive; nil where none can be sent.
+	Proof func(ctx context.Context) error
 
 	project project // of Desired, for the apply
 }

@@ -53,6 +53,7 @@ type rig struct {
 	last     plan.Plan
 	before   plan.Plan // the one before the last
 	programs []host.Program
+	proof    func(context.Context) error
 }
 
 func newRig(t *testing.T) *rig {
@@ -103,7 +104,7 @@ func (r *rig) converge() ([]string, error) {
 	r.t.Helper()
 	ctx, tree := context.Background(), r.tree()
 	planes := []apply.Plane{&host.Plane{Host: r.host, Tree: tree, Programs: r.programs},
-		&containers.Plane{Host: r.host, Tree: tree, Engine: r.engine, Programs: r.programs}}
+		&containers.Plane{Host: r.host, Tree: tree, Engine: r.engine, Programs: r.programs, Proof: r.proof}}
 	p, err := apply.Plan(ctx, apply.Request{Site: "small"}, planes)
 	if err != nil {
 		r.t.Fatal(err)

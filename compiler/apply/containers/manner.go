@@ -40,6 +40,8 @@ type manner struct {
 	shapes []string
 	// data says that another container may change the service's data in a way that the one before does not know.
 	data bool
+	// carries says that inbound mail needs the service.
+	carries bool
 	// idle are folders of which a running service reads nothing, or each time anew.
 	idle []string
 }
@@ -47,20 +49,20 @@ type manner struct {
 // manners by service. Postfix' start lays its configuration out anew, MariaDB, Redis and ClamAV read theirs once.
 var manners = map[string]manner{
 	"dovecot": {check: []string{"doveconf", "-n"}, reload: exec("doveadm", "reload"), within: []string{"dovecot"},
-		idle: []string{"../secrets/dovecot"}}, // the learner's, read each time
-	"rspamd": {check: []string{"rspamadm", "configtest"}, reload: signal("HUP"), within: []string{"rspamd"}},
+		idle: []string{"../secrets/dovecot"}, carries: true}, // the learner's secret, read each time
+	"rspamd": {check: []string{"rspamadm", "configtest"}, reload: signal("HUP"), within: []string{"rspamd"}, carries: true},
 	"nginx":  {check: []string{"nginx", "-t", "-q"}, reload: signal("HUP"), within: []string{"nginx/conf.d"}},
 	"mailserver-api": {check: []string{"/mailpland", "serve", "--check", "--config", "/etc/mailpland/mailpland.json"},
-		reload: signal("HUP"), within: []string{"runtime/routes.json"}},
+		reload: signal("HUP"), within: []string{"runtime/routes.json"}, carries: true},
 	"usermgmt": {check: []string{"/mailpland", "console", "--check", "--config", "/etc/mailpland/mailpland.json"}},
 	"postfix": {check: []string{"bash", "-euc", checkPostfix}, reload: exec("bash", "-euc", reloadPostfix),
 		within: []string{"postfix/mysql-sender-login.cf", "postfix/sasl_passwd"}}, // the passwords; some settings take a start
 	"redis": {check: []string{"sh", "-c", checkRedis}, reload: exec("sh", "-euc", reloadRedis),
-		within: []string{"redis/users.acl"}, idle: []string{"../secrets/redis"}},
-	"clamav": {check: []string{"sh", "-euc", checkClamAV}},
+		within: []string{"redis/users.acl"}, idle: []string{"../secrets/redis"}, carries: true},
+	"clamav": {check: []string{"sh", "-euc", checkClamAV}, carries: true},
 	"mariadb": {check: []string{"sh", "-c", "exec mariadbd --verbose --help >/dev/null"},
 		settle: exec("bash", "-euc", migrate), settles: []string{"mariadb/initdb", "../secrets"},
-		idle: []string{"mariadb/initdb", "../secrets/mariadb"}, shapes: []string{"mariadb/initdb"}, data: true},
+		idle: []string{"mariadb/initdb", "../secrets/mariadb"}, shapes: []string{"mariadb/initdb"}, data: true, carries: true},
 	// PHP looks at its files at every request; the image's start alone looks at those secrets.
 	"roundcube": {check: []string{"sh", "-c", checkPHP}, idle: []string{"roundcube", "../secrets/roundcube"}},
 	"tailscale": {idle: []string{"../secrets/TAILSCALE_AUTHKEY"}}, // for the first start only
