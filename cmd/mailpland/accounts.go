@@ -14,7 +14,6 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/spf13/cobra"
 
-	"github.com/mailplan/mailplan/runtime/accounts"
 	"github.com/mailplan/mailplan/runtime/accounts/mariadb"
 	"github.com/mailplan/mailplan/runtime/config"
 )
@@ -24,87 +23,48 @@ func newAccountsCmd() *cobra.Command {
 		Use:   "accounts",
 		Short: "Read and change the rows of domains, users and aliases, for mailplan apply",
 	}
-	cmd.AddCommand(newAccountsReadCmd(), newAccountsApplyCmd(), newAccountsEditsCmd(), newAccountsAnswerCmd())
+	cmd.AddCommand(
+		prints("read", "Print all rows as JSON; never a password", mariadb.Read),
+		takes("apply", "Carry out the changes on standard input (JSON), all or none", mariadb.Apply),
+		prints("edits", "Print the edits of the site that wait for mailplan, as JSON", mariadb.Edits),
+		takes("answer", "Write down mailplan's answers to edits, from standard input (JSON)", mariadb.AnswerEdits),
+	)
 	return cmd
 }
 
-func newAccountsReadCmd() *cobra.Command {
-	var path *string
-	cmd := &cobra.Command{
-		Use:   "read",
-		Short: "Print all rows as JSON; never a password",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error {
-				rows, err := mariadb.Read(cmd.Context(), db)
-				if err != nil {
-					return err
-				}
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(rows)
-			})
-		},
-	}
-	path = configFlag(cmd)
-	return cmd
-}
-
-func newAccountsApplyCmd() *cobra.Command {
-	var path *string
-	cmd := &cobra.Command{
-		Use:   "apply",
-		Short: "Carry out the changes on standard input (JSON), all or none",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var changes []accounts.Change
-			in := json.NewDecoder(cmd.InOrStdin())
-			in.DisallowUnknownFields()
-			if err := in.Decode(&changes); err != nil {
-				return fmt.Errorf("read changes: %w", err)
+// prints is a verb that prints what the database has.
+func prints[Data any](use, short string, read func(context.Context, *sql.DB) (Data, error)) *cobra.Command {
+	return accountsVerb(use, short, func(cmd *cobra.Command, with func(func(*sql.DB) error) error) error {
+		return with(func(db *sql.DB) error {
+			data, err := read(cmd.Context(), db)
+			if err != nil {
+				return err
 			}
-			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error { return mariadb.Apply(cmd.Context(), db, changes) })
-		},
-	}
-	path = configFlag(cmd)
-	return cmd
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(data)
+		})
+	})
 }
 
-func newAccountsEditsCmd() *cobra.Command {
-	var path *string
-	cmd := &cobra.Command{
-		Use:   "edits",
-		Short: "Print the edits of the site that wait for mailplan, as JSON",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error {
-				list, err := mariadb.Edits(cmd.Context(), db)
-				if err != nil {
-					return err
-				}
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
-			})
-		},
-	}
-	path = configFlag(cmd)
-	return cmd
+// takes is a verb that puts what it reads into the database.
+func takes[Data any](use, short string, put func(context.Context, *sql.DB, Data) error) *cobra.Command {
+	return accountsVerb(use, short, func(cmd *cobra.Command, with func(func(*sql.DB) error) error) error {
+		var data Data
+		in := json.NewDecoder(cmd.InOrStdin())
+		in.DisallowUnknownFields()
+		if err := in.Decode(&data); err != nil {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+		return with(func(db *sql.DB) error { return put(cmd.Context(), db, data) })
+	})
 }
 
-func newAccountsAnswerCmd() *cobra.Command {
-	var path *string
-	cmd := &cobra.Command{
-		Use:   "answer",
-		Short: "Write down mailplan's answers to edits, from standard input (JSON)",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var answers []accounts.EditAnswer
-			in := json.NewDecoder(cmd.InOrStdin())
-			in.DisallowUnknownFields()
-			if err := in.Decode(&answers); err != nil {
-				return fmt.Errorf("read answers: %w", err)
-			}
-			return withAccounts(cmd.Context(), *path, func(db *sql.DB) error { return mariadb.AnswerEdits(cmd.Context(), db, answers) })
-		},
+// accountsVerb is a verb on the account database, which run opens when it is ready for it.
+func accountsVerb(use, short string, run func(cmd *cobra.Command, with func(func(*sql.DB) error) error) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	path := configFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return run(cmd, func(use func(*sql.DB) error) error { return withAccounts(cmd.Context(), *path, use) })
 	}
-	path = configFlag(cmd)
 	return cmd
 }
 
