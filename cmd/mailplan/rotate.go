@@ -127,7 +127,7 @@ Run it every day before apply, from CI or cron; where nothing is to be done it s
 	}
 	r.editing.flags(cmd)
 	cmd.Flags().StringVar(&r.where.sandbox, "sandbox", "", "look for what is applied and published in this sandbox")
-	cmd.Flags().StringSliceVar(&r.resolvers, "resolver", rotate.DefaultResolvers(), "resolvers that must all see a new DKIM key")
+	cmd.Flags().StringSliceVar(&r.resolvers, "resolver", nil, "resolvers that must all see a new DKIM key (default: those of secrets: observe)")
 	return cmd
 }
 
@@ -278,7 +278,11 @@ func (r *rotation) observed(ctx context.Context, site *compiler.Site, store *sec
 			if err != nil {
 				return false, err
 			}
-			return rotate.Resolvers(r.resolvers).Publish(ctx, domain, selector, p)
+			ask := rotate.Resolvers{Ask: site.Model.Secrets.Observe.Resolvers, Quorum: site.Model.Secrets.Observe.Quorum}
+			if len(r.resolvers) > 0 {
+				ask = rotate.Resolvers{Ask: r.resolvers}
+			}
+			return ask.Publish(ctx, domain, selector, p)
 		},
 		Applied: sync.OnceValues(func() (bool, error) {
 			to, p, err := plans(ctx, site, r.where, "")

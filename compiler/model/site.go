@@ -98,7 +98,14 @@ type Secrets struct {
 	Recipients []string              `json:"recipients"`
 	WarnDays   int                   `json:"warnDays"`
 	Overdue    string                `json:"overdue"`
+	Observe    Observe               `json:"observe"`
 	Names      map[string]SecretRule `json:"names,omitempty"`
+}
+
+// Observe names resolvers, and how many of them must answer.
+type Observe struct {
+	Resolvers []string `json:"resolvers"`
+	Quorum    int      `json:"quorum"`
 }
 
 // SecretRule is a rotation period of one secret; RotateDays 0 means the kind's own. Also names a second value that is

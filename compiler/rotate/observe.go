@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,29 +11,42 @@ import (
 )
 
 // Resolvers are asked whether a key is in DNS: several, of different operators, since each has a cache of its own.
-type Resolvers []string // host or host:port
-
-// DefaultResolvers are those of three operators.
-func DefaultResolvers() Resolvers { return Resolvers{"1.1.1.1", "8.8.8.8", "9.9.9.9"} }
+type Resolvers struct {
+	Ask    []string // host or host:port
+	Quorum int      // how many must answer; 0 is all
+}
 
 // patience is how long one resolver may take.
 const patience = 5 * time.Second
 
-// Publish says whether every resolver answers for a DKIM selector with the public key p, in base64.
+// Publish says whether every resolver that answers has for a DKIM selector the public key p, in base64. It is an error when fewer
+// answer than the quorum: then nobody knows.
 func (r Resolvers) Publish(ctx context.Context, domain, selector, p string) (bool, error) {
-	if len(r) == 0 {
-		return false, errors.New("no resolver to ask")
+	type answer struct {
+		has bool
+		err error
 	}
-	for _, address := range r {
-		texts, err := lookup(ctx, address, selector+"._domainkey."+domain+".")
-		if err != nil {
-			return false, err
-		}
-		if !Publishes(texts, p) {
-			return false, nil
+	answers := make(chan answer, len(r.Ask))
+	for _, address := range r.Ask {
+		go func() {
+			texts, err := lookup(ctx, address, selector+"._domainkey."+domain+".")
+			answers <- answer{err == nil && Publishes(texts, p), err}
+		}()
+	}
+	answered, everywhere := 0, true
+	var silent []error
+	for range r.Ask {
+		if a := <-answers; a.err != nil {
+			silent = append(silent, a.err)
+		} else {
+			answered++
+			everywhere = everywhere && a.has
 		}
 	}
-	return true, nil
+	if need := cmp.Or(r.Quorum, len(r.Ask)); answered < need || answered == 0 {
+		return false, errors.Join(append([]error{fmt.Errorf("%d of %d resolvers answer, and %d must", answered, len(r.Ask), max(need, 1))}, silent...)...)
+	}
+	return everywhere, nil
 }
 
 // lookup asks one resolver for the TXT records of a name; a name that is not there has none.

@@ -9,21 +9,27 @@ import (
 	"github.com/miekg/dns"
 )
 
-// TestResolvers asks real resolvers on this machine: a key counts as published when every one has it.
+// TestResolvers asks real resolvers on this machine: a key counts as published when every one that answers has it, and enough
+// answer. One that is dead decides nothing, one that lags does.
 func TestResolvers(t *testing.T) {
-	has, hasNot := serveDNS(t, "v=DKIM1; k=rsa; p="+strings.Repeat("A", 300)), serveDNS(t, "")
 	p := strings.Repeat("A", 300)
+	record := "v=DKIM1; k=rsa; p=" + p
+	has, also, hasNot, dead := serveDNS(t, record), serveDNS(t, record), serveDNS(t, ""), "127.0.0.1:1"
 	for _, test := range []struct {
-		ask  Resolvers
-		want bool
-	}{{Resolvers{has}, true}, {Resolvers{has, has}, true}, {Resolvers{has, hasNot}, false}, {Resolvers{hasNot}, false}} {
-		got, err := test.ask.Publish(context.Background(), "example.com", "s1", p)
-		if err != nil || got != test.want {
-			t.Errorf("%v: %v, %v", test.ask, got, err)
+		ask    []string
+		quorum int
+		want   bool
+		fails  bool
+	}{
+		{[]string{has}, 0, true, false}, {[]string{has, also}, 0, true, false}, {[]string{has, hasNot}, 0, false, false},
+		{[]string{hasNot}, 1, false, false}, {[]string{has, also, hasNot}, 2, false, false},
+		{[]string{has, also, dead}, 2, true, false}, {[]string{has, also, dead}, 0, false, true}, {[]string{has, dead, dead}, 2, false, true},
+		{[]string{dead}, 1, false, true}, {nil, 0, false, true}, {[]string{has}, 2, false, true},
+	} {
+		got, err := Resolvers{test.ask, test.quorum}.Publish(context.Background(), "example.com", "s1", p)
+		if got != test.want || test.fails != (err != nil) {
+			t.Errorf("%v, quorum %d: %v, %v", test.ask, test.quorum, got, err)
 		}
-	}
-	if _, err := (Resolvers{}).Publish(context.Background(), "example.com", "s1", p); err == nil {
-		t.Error("nobody was asked, and that is no error")
 	}
 }
 

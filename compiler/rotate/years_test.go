@@ -239,6 +239,7 @@ func (w *world) rotate() {
 	w.check(err)
 	values.save()
 	w.know(values)
+	defer func() { w.kept(site.Model) }()
 	w.check(d.Write())
 	w.dirty, w.edited = true, nil
 }
@@ -562,6 +563,23 @@ func (w *world) verify(m message, lag int) {
 		}
 	}
 	w.verified++
+}
+
+// kept holds that a key goes from the site only when it signs no more for as long as the site says, and not much later.
+func (w *world) kept(before *model.Site) {
+	w.Helper()
+	after := w.load().Model
+	for i, d := range before.Domains {
+		for _, sel := range d.Selectors {
+			at, err := time.Parse(time.DateOnly, sel.Since)
+			retired := sel.State == model.Retired && err == nil
+			days := int(w.now.Sub(at).Hours() / 24)
+			there := slices.ContainsFunc(after.Domains[i].Selectors, func(s model.Selector) bool { return s.Name == sel.Name })
+			if !there && (!retired || days < d.KeyDays) || there && retired && days > d.KeyDays+14 {
+				w.Fatalf("%s: %s of %s, %s since %s, there: %t; keepDays is %d", w.now.Format(time.DateOnly), sel.Name, d.Name, sel.State, sel.Since, there, d.KeyDays)
+			}
+		}
+	}
 }
 
 // know remembers every value that a secret has.
