@@ -81,7 +81,7 @@ func described(t *testing.T) (text string) {
 		t.Fatal(err)
 	}
 	all.MustRegister(x.Metrics(), certificate.Metrics(nil), heal.New(heal.Settings{}, nil, nil))
-	probe.NewSchedule(&probe.Prober{}, nil, &all)
+	probe.NewSchedule(&probe.Prober{}, nil, nil, &all)
 	descs := make(chan *prometheus.Desc, 100)
 	for _, c := range all.list {
 		c.Describe(descs)

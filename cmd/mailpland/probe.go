@@ -30,13 +30,17 @@ func newProbeCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		all, err := probed(conf)
+		if err != nil {
+			return err
+		}
 		domains := args
 		if len(domains) == 0 {
-			domains = conf.Probe.Domains
+			domains = all
 		}
 		var failed []error
 		for _, d := range domains {
-			if !slices.Contains(conf.Probe.Domains, d) {
+			if !slices.Contains(all, d) {
 				failed = append(failed, fmt.Errorf("%s has no address for test messages", d))
 				continue
 			}
@@ -59,6 +63,15 @@ func newProber(conf *config.Config) (*probe.Prober, error) {
 	return probe.New(conf.Probe, conf.Ingest.Auth, localURL(conf.Ingest.Listen))
 }
 
+// probed are the domains for which there are test messages: the table says so.
+func probed(conf *config.Config) ([]string, error) {
+	table, err := config.LoadTable(conf.Ingest.Table)
+	if err != nil {
+		return nil, err
+	}
+	return conf.Probe.In(table), nil
+}
+
 // startProbes sends test messages until ctx ends, where the configuration wants them.
 func startProbes(ctx context.Context, conf *config.Config, log *slog.Logger, registry *prometheus.Registry) error {
 	if conf.Probe == nil {
@@ -68,6 +81,6 @@ func startProbes(ctx context.Context, conf *config.Config, log *slog.Logger, reg
 	if err != nil {
 		return err
 	}
-	probe.NewSchedule(p, log, registry).Run(ctx)
+	probe.NewSchedule(p, func() ([]string, error) { return probed(conf) }, log, registry).Run(ctx)
 	return nil
 }

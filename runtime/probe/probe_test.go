@@ -51,7 +51,7 @@ func newSystem(t *testing.T) *system {
 		t.Fatal(err)
 	}
 	auth := config.Auth{TokenFiles: []string{file}, Signature: &config.Signature{KeyFiles: []string{file}}}
-	conf := &config.Probe{Every: config.Duration(time.Minute), Localpart: "mailplan-probe", Domains: []string{"example.com"},
+	conf := &config.Probe{Every: config.Duration(time.Minute), Localpart: "mailplan-probe",
 		IMAP: s.serveIMAP(), Mailbox: "probe@mailplan.invalid", Deadline: config.Duration(1500 * time.Millisecond)}
 	var err error
 	if s.prober, err = New(conf, auth, door.URL); err != nil {
@@ -150,7 +150,7 @@ func TestFails(t *testing.T) {
 		s := newSystem(t)
 		c.change(s)
 		registry := prometheus.NewRegistry()
-		schedule := NewSchedule(s.prober, slog.New(slog.DiscardHandler), registry)
+		schedule := NewSchedule(s.prober, domains, slog.New(slog.DiscardHandler), registry)
 		schedule.turn(t.Context(), "example.com")
 		if v := testutil.ToFloat64(schedule.success); v != 0 {
 			t.Errorf("%s: success is %v", c.what, v)
@@ -161,10 +161,29 @@ func TestFails(t *testing.T) {
 	}
 }
 
+func domains() ([]string, error) { return []string{"example.com"}, nil }
+
+// TestRounds holds that a domain that comes has its turn, and of one that goes nothing is told any more.
+func TestRounds(t *testing.T) {
+	s := newSystem(t)
+	s.prober.conf.Every = config.Duration(time.Millisecond)
+	now := []string{"example.com", "example.org"}
+	schedule := NewSchedule(s.prober, func() ([]string, error) { return now, nil }, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	schedule.round(t.Context())
+	if n := testutil.CollectAndCount(schedule.success); n != 2 {
+		t.Errorf("%d domains had their turn", n)
+	}
+	now = now[1:]
+	schedule.round(t.Context())
+	if n := testutil.CollectAndCount(schedule.success); n != 1 {
+		t.Errorf("of %d domains is told, one is gone", n)
+	}
+}
+
 func TestSchedule(t *testing.T) {
 	s := newSystem(t)
 	registry := prometheus.NewRegistry()
-	schedule := NewSchedule(s.prober, slog.New(slog.DiscardHandler), registry)
+	schedule := NewSchedule(s.prober, domains, slog.New(slog.DiscardHandler), registry)
 	schedule.turn(t.Context(), "example.com")
 	if testutil.ToFloat64(schedule.success) != 1 || testutil.ToFloat64(schedule.at) == 0 {
 		t.Error("a message arrived, and the metrics do not know")

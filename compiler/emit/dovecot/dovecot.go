@@ -73,7 +73,7 @@ func newView(s *model.Site) (view, error) {
 		MaxConnections: c.MaxConnectionsPerUser,
 		ExpungeJunk:    c.ExpungeJunkDays,
 		ExpungeTrash:   c.ExpungeTrashDays,
-		Probes:         len(s.ProbeDomains()) > 0,
+		Probes:         s.Monitoring.ProbeMinutes > 0,
 		Password:       model.SecretMark(model.SecretDovecotDB),
 	}
 	err := errors.Join(

@@ -7,14 +7,14 @@ import (
 	"github.com/mailplan/mailplan/runtime/config"
 )
 
-// probe is the part that sends test messages; nil without any domain for them.
+// probe is the part that sends test messages, nil where it is off. It finds their domains in the table, so that another
+// domain takes no restart.
 func probe(s *model.Site) *config.Probe {
-	domains := s.ProbeDomains()
-	if len(domains) == 0 {
+	if s.Monitoring.ProbeMinutes == 0 {
 		return nil
 	}
 	return &config.Probe{Every: config.Duration(time.Duration(s.Monitoring.ProbeMinutes) * time.Minute), Localpart: model.ProbeLocalpart,
-		Domains: domains, IMAP: "dovecot:993", Mailbox: model.ProbeMailbox}
+		IMAP: "dovecot:993", Mailbox: model.ProbeMailbox}
 }
 
 // probeRoutes leads the address of each domain to the one mailbox. The Worker does not know these addresses: only who has
