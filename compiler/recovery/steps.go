@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailplan/mailplan/compiler/apply/certificate"
+	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/plan"
 )
 
@@ -48,7 +50,12 @@ func (r *Recovery) empty(ctx context.Context) error {
 	return nil
 }
 
-func (r *Recovery) lay(ctx context.Context, _ *Report) error { return r.apply(ctx, every, plan.Host) }
+// files are what the site alone decides. A certificate comes back with the data, and units run what is not there yet.
+func files(c plan.Change) bool {
+	return slices.Contains([]string{host.KindDirectory, host.KindFile, host.KindProgram}, c.Kind)
+}
+
+func (r *Recovery) lay(ctx context.Context, _ *Report) error { return r.apply(ctx, files, plan.Host) }
 
 // base starts the database, into which its dump is loaded, and the scanner, whose signatures a scan of the data needs.
 func (r *Recovery) base(ctx context.Context, _ *Report) error {
@@ -137,9 +144,11 @@ func (r *Recovery) mailpland(ctx context.Context, from string, args ...string) (
 // tunnel is the service by which mail comes in.
 const tunnel = "cloudflared"
 
-// start lays the host's files again first: a restore gives folders the owners that they had.
-func (r *Recovery) start(ctx context.Context, report *Report) error {
-	if err := r.lay(ctx, report); err != nil {
+// start lays the host's files again first, since a restore gives folders the owners that they had, and has something for
+// servers to start with where no certificate came back.
+func (r *Recovery) start(ctx context.Context, _ *Report) error {
+	needed := func(c plan.Change) bool { return files(c) || c.Kind == certificate.KindPair }
+	if err := r.apply(ctx, needed, plan.Host); err != nil {
 		return err
 	}
 	return r.apply(ctx, func(c plan.Change) bool { return c.ID != tunnel }, plan.Containers)
