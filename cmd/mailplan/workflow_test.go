@@ -104,7 +104,7 @@ func TestWorkflow(t *testing.T) {
 		{"a merge", "apply", []string{"MERGED=def"}, true, "mailplan apply . --plan plan.json"},
 		{"a merge of which the plan moved", "apply", []string{"MERGED=def", "CODE=3"}, false, "mailplan apply . --plan plan.json"},
 		{"a push past the pull requests", "apply", nil, false, "gh api repos/me/mail/commits/abc/pulls --jq [.[] | select(.merged_at)][0].head.sha // empty"},
-		{"drift", "drift", []string{"CODE=2"}, false, "mailplan status ."},
+		{"drift", "drift", []string{"CODE=2"}, false, "mailplan status . --tell"},
 	} {
 		calls, passed := runStep(t, dir, c.step, c.env...)
 		if passed != c.passes || calls[len(calls)-1] != c.last {
@@ -156,7 +156,7 @@ func TestScheduledSteps(t *testing.T) {
 		{"no edit waits", "edits", nil, true, "mailplan edits .", ""},
 		{"an edit that is proposed", "edits", []string{"STEP=1"}, true, "mailplan edits .", "console/3"},
 		{"an edit that is merged", "edits", []string{"MODE=merge", "STEP=1"}, true, "gh workflow run mailplan.yml --ref main", "main"},
-		{"something is overdue", "drift", []string{"CODE=3"}, false, "mailplan status .", ""},
+		{"something is overdue", "drift", []string{"CODE=3"}, false, "mailplan status . --tell", ""},
 	} {
 		before := pushed(c.pushes)
 		calls, passed := runStep(t, dir, c.step, c.env...)
