@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gopkg.in/yaml.v3"
 )
 
 func TestSetRow(t *testing.T) {
@@ -51,6 +52,18 @@ func TestSetRow(t *testing.T) {
 			"- address: c@e.org\n- address: b@e.org\n  quotaMB: 9\n"},
 		{"yaml field out", "users.yaml", "- name: A\n  state: retired\n  address: a@e.org\n", "a@e.org", []Field{{"state", nil}},
 			"- name: A\n  address: a@e.org\n"},
+		{"yaml flow value", "users.yaml", "- {address: a@e.org, quotaMB: 1, name: 'O''Neil, \u00e9'} # small\n- {address: b@e.org}\n", "a@e.org", quota,
+			"- {address: a@e.org, quotaMB: 9, name: 'O''Neil, \u00e9'} # small\n- {address: b@e.org}\n"},
+		{"yaml flow value behind wide characters", "users.yaml", "- { name: \"\u00e9 }\\\", {\" , address: a@e.org, quotaMB: 1 }\n", "a@e.org", quota,
+			"- { name: \"\u00e9 }\\\", {\" , address: a@e.org, quotaMB: 9 }\n"},
+		{"yaml flow new field", "users.yaml", "- {address: a@e.org}\n- { address: b@e.org, sendAs: [x@e.org, y@e.org] }\n", "b@e.org", []Field{{"name", "B, b"}},
+			"- {address: a@e.org}\n- { address: b@e.org, sendAs: [x@e.org, y@e.org], name: \"B, b\" }\n"},
+		{"yaml flow list replaced", "users.yaml", "- {address: b@e.org, sendAs: [x@e.org, y@e.org], name: quotaMB}\n", "b@e.org", []Field{{"sendAs", []string{"z@e.org"}}, {"quotaMB", 1}},
+			"- {address: b@e.org, sendAs: [\"z@e.org\"], name: quotaMB, quotaMB: 1}\n"},
+		{"yaml flow field out", "users.yaml", "- {state: retired, address: a@e.org, name: A}\n", "a@e.org", []Field{{"state", nil}, {"name", nil}, {"quotaMB", nil}},
+			"- {address: a@e.org}\n"},
+		{"yaml flow row in order", "users.yaml", "- {address: a@e.org}\n- {address: c@e.org}\n", "b@e.org", []Field{{"quotaMB", 1}, {"name", "B"}},
+			"- {address: a@e.org}\n- {address: b@e.org, quotaMB: 1, name: B}\n- {address: c@e.org}\n"},
 		{"yaml first row", "users.yaml", "", "a@e.org", quota, "- address: a@e.org\n  quotaMB: 9\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,10 +107,50 @@ func TestSetRowRefused(t *testing.T) {
 	}
 }
 
+// TestFlowRefused names the line and what to do.
+func TestFlowRefused(t *testing.T) {
+	for content, line := range map[string]string{
+		"[{address: a@e.org}]\n": "line 1: ", "# all\n\n[{address: a@e.org},\n {address: b@e.org}]\n": "line 3: ",
+		"- address: b@e.org\n- {address: a@e.org,\n   name: A}\n": "line 2: ",
+	} {
+		_, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{{"quotaMB", 1}})
+		if err == nil || !strings.Contains(err.Error(), line+"only users one below the other") || !strings.Contains(err.Error(), "or make the edit by hand") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
+// TestFlowKeepsTheRest edits rows of every odd spelling and reads them back: the field has its value, all others theirs.
+func TestFlowKeepsTheRest(t *testing.T) {
+	odd := []string{`x`, `"a, b}"`, `'it''s, {x}'`, `"q\"}, "`, `a'b"c`, `é – 名`, `"# no"`, `[x, "y, z"]`, `{secret: "a, b"}`, `~`, `"tab\t"`, ` spaced `}
+	for _, first := range odd {
+		for _, second := range odd {
+			content := "- {name: " + first + ", address: a@e.org, x: " + second + "} # end\n- {address: b@e.org}\n"
+			for _, f := range []Field{{"name", "N, {n}"}, {"x", 7}, {"quotaMB", 3}, {"name", nil}, {"x", nil}} {
+				out, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{f})
+				if err != nil {
+					t.Fatalf("%s: %v", content, err)
+				}
+				var before, after []map[string]any
+				if err := errors.Join(yaml.Unmarshal([]byte(content), &before), yaml.Unmarshal(out, &after)); err != nil {
+					t.Fatalf("%s -> %s: %v", content, out, err)
+				}
+				if before[0][f.Name] = f.Value; f.Value == nil {
+					delete(before[0], f.Name)
+				}
+				if d := cmp.Diff(before, after); d != "" || !strings.Contains(string(out), "} # end\n- {address: b@e.org}\n") {
+					t.Errorf("%s -> %s: %s", content, out, d)
+				}
+			}
+		}
+	}
+}
+
 func FuzzSetRow(f *testing.F) {
 	f.Add("users.csv", "address,name\na@e.org,\"x\ny\"\n", "b@e.org", "n")
 	f.Add("users.json", "[{\"address\": \"a@e.org\"}]", "a@e.org", "n")
 	f.Add("users.yaml", "- address: a@e.org\n  name: >\n    x\n", "a@e.org", "n")
+	f.Add("users.yaml", "- {address: a@e.org, name: 'x', sendAs: [y]} # z\n", "a@e.org", "n")
 	f.Fuzz(func(t *testing.T, file, content, address, name string) {
 		SetRow(file, []byte(content), address, []Field{{"name", name}, {"quotaMB", 1}}) // must not panic
 		RemoveRow(file, []byte(content), address)

@@ -1,7 +1,6 @@
 package edit
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,10 +8,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// yamlTable edits a block sequence of mappings by lines; rows and fields that are not touched keep every byte.
+// yamlTable edits a block sequence of mappings by lines, each of which may be in flow style on one line; rows and fields that
+// are not touched keep every byte.
 type yamlTable struct{}
-
-var errFlow = errors.New("the file is not written as one user below the other; make the edit by hand")
 
 func (t yamlTable) set(content []byte, address string, fields []Field) ([]byte, error) {
 	rows, err := t.rows(content)
@@ -51,10 +49,10 @@ func (t yamlTable) field(content []byte, at int, f Field) ([]byte, error) {
 		return nil, err
 	}
 	row := rows[at]
-	if row.Style&yaml.FlowStyle != 0 {
-		return nil, errFlow
-	}
 	l := lines(content)
+	if row.Style&yaml.FlowStyle != 0 {
+		return flowField(l, row, f)
+	}
 	for i := 0; i+1 < len(row.Content); i += 2 {
 		key, value := row.Content[i], row.Content[i+1]
 		if key.Value != f.Name {
@@ -86,7 +84,7 @@ func (t yamlTable) change(l textLines, key, value *yaml.Node, next int, first bo
 	}
 	if f.Value == nil {
 		if first {
-			return nil, errFlow
+			return nil, errFlow(key.Line)
 		}
 		return slices.Delete(l, at, next).join(), nil
 	}
@@ -111,7 +109,7 @@ func (t yamlTable) add(content []byte, rows []*yaml.Node, fields []Field) ([]byt
 		line := l[rows[0].Line-1]
 		dash = line[:min(rows[0].Column-1, len(line))]
 		if strings.TrimSpace(dash) != "-" {
-			return nil, errFlow
+			return nil, errFlow(rows[0].Line)
 		}
 		var have []string
 		for _, r := range rows {
@@ -124,6 +122,10 @@ func (t yamlTable) add(content []byte, rows []*yaml.Node, fields []Field) ([]byt
 		}
 	}
 	var text strings.Builder
+	if len(rows) > 0 && rows[0].Style&yaml.FlowStyle != 0 {
+		text.WriteString(dash + flowRow(fields) + end)
+		fields = nil
+	}
 	for i, f := range fields {
 		if f.Value != nil {
 			text.WriteString(when(i == 0, dash) + when(i > 0, strings.Repeat(" ", len(dash))) + f.Name + ": " + plain(f) + end)
@@ -163,7 +165,7 @@ func (yamlTable) rows(content []byte) ([]*yaml.Node, error) {
 	}
 	list := doc.Content[0]
 	if list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 {
-		return nil, errFlow
+		return nil, errFlow(list.Line)
 	}
 	for i, n := range list.Content {
 		if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
