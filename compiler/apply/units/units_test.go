@@ -150,7 +150,7 @@ func (m *machine) want(what string, want ...string) {
 func TestConverge(t *testing.T) {
 	m := newMachine(t)
 	m.want("a new host", "create mailpland-backup.conf", "create mailpland-backup.service", "create mailpland-heal.service")
-	for file, of := range map[string]string{"system/mailpland-heal.service": "OOMScoreAdjust=", "journald@mailpland-backup.conf": "MaxRetentionSec=30day"} {
+	for file, of := range map[string]string{"system/mailpland-heal.service": "OOMScoreAdjust=", "journald@mailpland-backup.conf": "MaxRetentionSec=714h"} {
 		if text, err := os.ReadFile(filepath.Join(m.etc, file)); err != nil || !strings.Contains(string(text), of) {
 			t.Errorf("%s: %v %s", file, err, text)
 		}

@@ -260,7 +260,7 @@ func TestReasons(t *testing.T) {
 		t.Error("services are not in start order")
 	}
 	emittest.Holds(t, files, "docker-compose.yml", "    # The image's login programs carry this capability", "  # LMTP has no sign-in")
-	emittest.Holds(t, files, "config/journald/mailserver.conf", "MaxRetentionSec=7day")
+	emittest.Holds(t, files, "config/journald/mailserver.conf", "MaxRetentionSec=162h")
 	emittest.Holds(t, files, "mailserver-api/Dockerfile", "FROM scratch", "USER 65532")
 }
 

@@ -24,14 +24,7 @@ func (b *builder) volumes() {
 // journald is the age limit of the containers' logs, which only the journal can keep.
 func journald(s *model.Site) model.File {
 	days := cmp.Or(s.Monitoring.Logs.ContainerDays, 7)
-	text := head(s) + fmt.Sprintf(`# Belongs into /etc/systemd/journald.conf.d/. Containers log to the journal because Docker's own files are
-# bounded by size and count, not by age.
-[Journal]
-Storage=persistent
-MaxRetentionSec=%dday
-# The journal forgets whole files, so one must not span more than a day.
-MaxFileSec=1day
-SystemMaxUse=2G
-`, days)
+	text := head(s) + "# Belongs into /etc/systemd/journald.conf.d/. Containers log to the journal because Docker's own files are\n" +
+		"# bounded by size and count, not by age.\n" + model.JournalSettings(days, 1024+150*days)
 	return model.File{Path: model.ProjectDir + "/config/journald/mailserver.conf", Mode: 0o644, Content: []byte(text), From: "monitoring.logs"}
 }

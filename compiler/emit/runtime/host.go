@@ -137,12 +137,6 @@ WantedBy=multi-user.target
 // journalSettings keeps the executor's log longer than that of the containers, whose journal forgets sooner.
 func journalSettings(s *model.Site) string {
 	logs := s.Monitoring.Logs
-	return fmt.Sprintf(`# Belongs to /etc/systemd/journald@mailpland-backup.conf.
-[Journal]
-Storage=persistent
-MaxRetentionSec=%dday
-# The journal forgets whole files, so one must not span more than a day.
-MaxFileSec=1day
-SystemMaxUse=512M
-`, max(logs.BackupDays, logs.SyncDays, logs.ScanDays))
+	days := max(logs.BackupDays, logs.SyncDays, logs.ScanDays)
+	return "# Belongs to /etc/systemd/journald@mailpland-backup.conf.\n" + model.JournalSettings(days, 256+8*days)
 }

@@ -288,7 +288,7 @@ func TestLogs(t *testing.T) {
 	s.Monitoring.Logs.ScanDays = 60
 	files := emittest.Emit(t, emitted.Files, s)
 	emittest.Holds(t, files, "config/systemd/mailpland-backup.service", "LogNamespace=mailpland-backup\n")
-	emittest.Holds(t, files, "config/journald/mailpland-backup.conf", "MaxRetentionSec=60day\n")
+	emittest.Holds(t, files, "config/journald/mailpland-backup.conf", "MaxRetentionSec=1434h\n")
 }
 
 // TestHostPrograms runs the scripts with a docker that says what it was asked.
