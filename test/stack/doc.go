@@ -2,7 +2,7 @@
 // it. It makes a machine of its own in namespaces (see [Run]), starts dockerd there, and builds stand-ins
 // of the images from Debian's packages (images/README.md), for no registry can be asked.
 //
-// After .ci/setup, one command as root runs it all and prints a table of the flows:
+// One command as root installs what it needs, runs it all and prints a table of the flows:
 //
-//	go test -tags stack -v ./test/stack
+//	.ci/stack
 package stack

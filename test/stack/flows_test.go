@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/mailplan/mailplan/test/browser"
+	"github.com/mailplan/mailplan/test/inbound"
 	"github.com/mailplan/mailplan/test/stack"
 )
 
@@ -43,10 +45,11 @@ type actors struct {
 	journal    *stack.Journal
 	project    *stack.Project
 	chromium   *browser.Browser
+	worker     *inbound.Worker
 }
 
 func (a actors) flows() []flow {
-	return []flow{
+	return slices.Concat(a.edgeFlows(), []flow{
 		{"IMAP: sign-in with the declared password", mail(a.alice.SignIn)},
 		{"IMAP: wrong password refused", mail(refused(a.stranger.SignIn, "Authentication failed"))},
 		{"inbound: to a user", mail(a.arrives("alice@example.com", a.alice, "INBOX"))},
@@ -66,11 +69,12 @@ func (a actors) flows() []flow {
 		{"submission: null sender refused", mail(a.refusesSender("", "null sender"))},
 		{"submission: no relay without sign-in", mail(a.closed)},
 		{"learning: a message moved to Junk is learnt as spam", mail(a.learns)},
+	}, a.moreFlows(), []flow{
 		{"user retired in the database alone: no sign-in, mail waits", mail(a.retires)},
 		{"inbound: mailbox full", mail(a.full)},
 		{"console in a browser: sign-in, own password", a.console},
 		{"webmail in a browser: read, answer, change password", a.webmail},
-	}
+	})
 }
 
 // mail is a flow without a browser.

@@ -1,17 +1,17 @@
 package stack
 
 import (
-	"bufio"
 	"cmp"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,28 +45,38 @@ func (p *Project) Matrix() ([]Reach, error) {
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	var found []Reach
-	var failed error
-	var wait sync.WaitGroup
-	for _, from := range all {
-		wait.Go(func() {
-			reached, err := from.tries(all)
-			mu.Lock()
-			defer mu.Unlock()
-			found, failed = append(found, reached...), cmp.Or(failed, err)
-		})
+	return fromEach(all, func(from container) ([]Reach, error) { return from.tries(all, opens) })
+}
+
+// fromEach has something tried from every container at once, and sorts what was found. Each has a thread of its own in the
+// container's network, which is of no use for anything else and yet must not end: programs that it started for others,
+// such as a browser, would end with it (PR_SET_PDEATHSIG).
+func fromEach(all []container, try func(container) ([]Reach, error)) (found []Reach, failed error) {
+	type answer struct {
+		reached []Reach
+		err     error
 	}
-	wait.Wait()
+	answers := make(chan answer)
+	for _, from := range all {
+		go func() {
+			runtime.LockOSThread()
+			reached, err := try(from)
+			answers <- answer{reached, err}
+			select {}
+		}()
+	}
+	for range all {
+		a := <-answers
+		found, failed = append(found, a.reached...), cmp.Or(failed, a.err)
+	}
 	slices.SortFunc(found, func(a, b Reach) int {
 		return cmp.Or(strings.Compare(a.From, b.From), strings.Compare(a.To, b.To), a.Port-b.Port)
 	})
 	return slices.Compact(found), failed
 }
 
-// tries opens the ports of the others from inside the container's network.
-func (c container) tries(others []container) ([]Reach, error) {
-	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, and its network with it
+// tries goes through the ports of the others from inside the container's network, into which it takes the thread.
+func (c container) tries(others []container, try func(address string, port int) bool) ([]Reach, error) {
 	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", c.pid))
 	if err != nil {
 		return nil, err
@@ -81,7 +91,7 @@ func (c container) tries(others []container) ([]Reach, error) {
 			continue
 		}
 		for _, port := range other.ports {
-			if slices.ContainsFunc(other.addresses, func(a string) bool { return opens(a, port) }) {
+			if slices.ContainsFunc(other.addresses, func(a string) bool { return try(a, port) }) {
 				found = append(found, Reach{c.service, other.service, port})
 			}
 		}
@@ -107,6 +117,25 @@ func Open(address string) []int {
 		}
 	}
 	return open
+}
+
+// Listening returns the addresses and ports of TCP that this machine listens on, loopback left out: what any network
+// that reaches it could open. They are as ADDRESS:PORT, sorted.
+func Listening() ([]string, error) {
+	var all []string
+	for _, table := range []string{"tcp", "tcp6"} {
+		sockets, err := sockets(fmt.Sprintf("/proc/%d/net/%s", os.Getpid(), table))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sockets {
+			if !s.Addr().IsLoopback() {
+				all = append(all, s.String())
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // containers asks Docker for the project's services, and the kernel for their ports.
@@ -147,25 +176,47 @@ func (p *Project) containers() ([]container, error) {
 func listening(pid int) ([]int, error) {
 	var ports []int
 	for _, table := range []string{"tcp", "tcp6"} {
-		file, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		sockets, err := sockets(fmt.Sprintf("/proc/%d/net/%s", pid, table))
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
-		lines := bufio.NewScanner(file)
-		for lines.Scan() {
-			fields := strings.Fields(lines.Text())
-			if len(fields) < 4 || fields[3] != "0A" || strings.HasSuffix(strings.Split(fields[1], ":")[0], "7F") {
-				continue // a heading, a connection, or a loopback's 127 in the kernel's byte order
+		for _, s := range sockets {
+			if !s.Addr().IsLoopback() {
+				ports = append(ports, int(s.Port()))
 			}
-			_, port, _ := strings.Cut(fields[1], ":")
-			number, err := strconv.ParseUint(port, 16, 16)
-			if err != nil {
-				return nil, err
-			}
-			ports = append(ports, int(number))
 		}
 	}
 	slices.Sort(ports)
 	return slices.Compact(ports), nil
+}
+
+// sockets reads the listening sockets of a table of the kernel's, which writes addresses as words of 32 bits in its own
+// byte order.
+func sockets(table string) ([]netip.AddrPort, error) {
+	text, err := os.ReadFile(table)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.AddrPort
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || fields[3] != "0A" {
+			continue // a heading, or a connection
+		}
+		host, port, _ := strings.Cut(fields[1], ":")
+		raw, err := hex.DecodeString(host)
+		if err != nil {
+			return nil, err
+		}
+		for i := 0; i+4 <= len(raw); i += 4 {
+			slices.Reverse(raw[i : i+4])
+		}
+		address, ok := netip.AddrFromSlice(raw)
+		number, err := strconv.ParseUint(port, 16, 16)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("%s: %q", table, line)
+		}
+		all = append(all, netip.AddrPortFrom(address.Unmap(), uint16(number)))
+	}
+	return all, nil
 }
