@@ -58,16 +58,12 @@ func (d Docker) inspect(ctx context.Context, filters ...string) (list []inspecte
 }
 
 func (d Docker) inspectOnce(ctx context.Context, filters ...string) ([]inspected, error) {
-	argv := []string{"docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=" + labelOneOff + "=False"}
+	argv := []string{"sh", "-c", inspectAll, "sh", "--filter", "label=" + labelOneOff + "=False"}
 	for _, f := range filters {
 		argv = append(argv, "--filter", "label="+f)
 	}
-	ids, err := d.Run(ctx, nil, argv...)
-	if err != nil || len(bytes.TrimSpace(ids)) == 0 {
-		return nil, err
-	}
-	out, err := d.Run(ctx, nil, append([]string{"docker", "inspect"}, strings.Fields(string(ids))...)...)
-	if err != nil {
+	out, err := d.Run(ctx, nil, argv...)
+	if err != nil || len(bytes.TrimSpace(out)) == 0 {
 		return nil, err
 	}
 	var list []inspected
@@ -76,6 +72,21 @@ func (d Docker) inspectOnce(ctx context.Context, filters ...string) ([]inspected
 	}
 	return list, nil
 }
+
+// What takes two commands of Docker is one on the host, which may be far: each of these takes filters, or a project's
+// folder, a service, and then what is to be done to its container.
+const (
+	inspectAll = `ids=$(docker ps --all --quiet --no-trunc "$@") || exit 1
+[ -z "$ids" ] || exec docker inspect $ids`
+	inspectVolumes = `names=$(docker volume ls --quiet "$@") || exit 1
+[ -z "$names" ] || exec docker volume inspect $names`
+	findContainer = `id=$(docker ps --quiet --filter "label=com.docker.compose.project.working_dir=$1" --filter "label=` + labelService + `=$2" --filter label=` + labelOneOff + `=False | head -n 1)
+[ -n "$id" ] || { echo "service $2 does not run" >&2; exit 1; }
+shift 2
+`
+	execIn   = findContainer + `exec docker exec --interactive "$id" "$@"`
+	signalTo = findContainer + `exec docker kill --signal "$1" "$id"`
+)
 
 // Containers is as Engine wants it.
 func (d Docker) Containers(ctx context.Context, project string) ([]Container, error) {
@@ -102,12 +113,8 @@ type namedVolume struct {
 }
 
 func (d Docker) volumes(ctx context.Context, project string) ([]namedVolume, error) {
-	names, err := d.Run(ctx, nil, "docker", "volume", "ls", "--quiet", "--filter", "label="+labelProject+"="+project)
-	if err != nil || len(bytes.TrimSpace(names)) == 0 {
-		return nil, err
-	}
-	out, err := d.Run(ctx, nil, append([]string{"docker", "volume", "inspect"}, strings.Fields(string(names))...)...)
-	if err != nil {
+	out, err := d.Run(ctx, nil, "sh", "-c", inspectVolumes, "sh", "--filter", "label="+labelProject+"="+project)
+	if err != nil || len(bytes.TrimSpace(out)) == 0 {
 		return nil, err
 	}
 	var list []namedVolume
@@ -156,13 +163,13 @@ func (d Docker) Restart(ctx context.Context, services ...string) error {
 
 // Signal is as Engine wants it.
 func (d Docker) Signal(ctx context.Context, service, name string) error {
-	_, err := d.compose(ctx, nil, "kill", "--signal", name, service)
+	_, err := d.Run(ctx, nil, "sh", "-c", signalTo, "sh", d.Dir, service, name)
 	return err
 }
 
 // Exec is as Engine wants it.
 func (d Docker) Exec(ctx context.Context, service string, stdin io.Reader, argv ...string) ([]byte, error) {
-	return d.compose(ctx, stdin, append([]string{"exec", "--no-TTY", service}, argv...)...)
+	return d.Run(ctx, stdin, append([]string{"sh", "-c", execIn, "sh", d.Dir, service}, argv...)...)
 }
 
 // Try is as Engine wants it. The container stands beside the running one, in its network, with its mounts read-only

@@ -33,6 +33,8 @@ type Host struct {
 	Secrets func(name string) (string, error)
 	// Guarded are files of the tree, by path, whose old content is kept when they are replaced, until Forget or Restore.
 	Guarded map[string]bool
+
+	digested map[string]digested // programs, by their file
 }
 
 // Later is the error of a secret that the plan's own steps make: a file that holds it is planned without its content and

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/mailplan/mailplan/compiler/plan"
 )
@@ -103,15 +104,43 @@ type digester interface {
 	Digest(name string) (string, error)
 }
 
+// digested is a program on this machine as it was when it was read.
+type digested struct {
+	digest string
+	size   int64 // bytes
+	at     time.Time
+}
+
+// programDigest reads a program again only when it is another file by its size and time.
+func (h *Host) programDigest(file string) (digested, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return digested{}, err
+	}
+	known := h.digested[file]
+	if known.size == info.Size() && known.at.Equal(info.ModTime()) {
+		return known, nil
+	}
+	if known.digest, known.size, err = digestOf(file); err != nil {
+		return digested{}, err
+	}
+	if h.digested == nil {
+		h.digested = map[string]digested{}
+	}
+	known.at = info.ModTime()
+	h.digested[file] = known
+	return known, nil
+}
+
 // DesiredPrograms lists the programs as they should be on the host.
 func (h *Host) DesiredPrograms(list []Program) ([]plan.Object, error) {
 	var objects []plan.Object
 	for _, p := range list {
-		digest, n, err := digestOf(p.File)
+		known, err := h.programDigest(p.File)
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, h.program(p, value{Mode: mode(0o755), Content: digest}, fmt.Sprintf("0755, %d MiB", n>>20)))
+		objects = append(objects, h.program(p, value{Mode: mode(0o755), Content: known.digest}, fmt.Sprintf("0755, %d MiB", known.size>>20)))
 	}
 	return objects, nil
 }
