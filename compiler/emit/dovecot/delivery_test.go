@@ -2,12 +2,14 @@ package dovecot_test
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -145,8 +147,36 @@ func inside(t *testing.T) {
 	signIns(t)
 	junk(t)
 	noted(t)
+	used(t, 1<<10, "-A")
 	tailnet(t)
 	shut(t)
+}
+
+// used holds that Dovecot tells how full mailboxes are in the form that the host reads for the console: one is this full, in
+// KiB.
+func used(t *testing.T, most int, users ...string) {
+	t.Helper()
+	out, err := exec.Command("doveadm", append([]string{"-f", "json", "quota", "get"}, users...)...).Output()
+	var rows []struct{ Username, Type, Value string }
+	if err == nil {
+		err = json.Unmarshal(out, &rows)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	full := 0
+	for _, r := range rows {
+		n, err := strconv.Atoi(r.Value)
+		if err != nil || !strings.Contains(r.Username, "@") || r.Type != "STORAGE" && r.Type != "MESSAGE" {
+			t.Errorf("%+v: %v", r, err)
+		}
+		if r.Type == "STORAGE" {
+			full = max(full, n)
+		}
+	}
+	if full < most {
+		t.Errorf("the fullest has %d KiB, want %d: %s", full, most, out)
+	}
 }
 
 // noted holds that an app password says when it was used, and none else does.

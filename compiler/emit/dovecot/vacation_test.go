@@ -60,6 +60,10 @@ func TestVacation24(t *testing.T) {
 		box.reply(t, "friend@remote.test", `休暇中です "now" %u %{user}`, "こんにちは。\"soon\"")
 		message(t, "friend@remote.test", "alice@example.com", "alice@example.com", "")
 		box.silent(t, "the second message")
+		if err := os.WriteFile("/tmp/users", []byte("alice@example.com\nbob@example.com\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		used(t, 1, "-F", "/tmp/users")
 		return
 	}
 	s := site("dovecot/dovecot:2.4.5")
