@@ -99,7 +99,7 @@ func openAccounts(a config.Accounts) (*sql.DB, error) {
 	m.Net, m.Addr, m.User, m.DBName = "tcp", a.Address, a.User, a.Database
 	m.Passwd = strings.TrimRight(string(password), "\n")
 	m.Timeout, m.ReadTimeout, m.WriteTimeout = 10*time.Second, time.Minute, time.Minute
-	m.Collation = "utf8mb4_bin"
+	m.ParseTime, m.Collation = true, "utf8mb4_bin"
 	connector, err := mysql.NewConnector(m)
 	if err != nil {
 		return nil, fmt.Errorf("the account database: %w", err)
