@@ -31,6 +31,8 @@ type Plane struct {
 	Host     *host.Host
 	Tree     model.Tree
 	Programs []host.Program // that the host plane lays down
+
+	absent bool // systemd, as Desired found
 }
 
 // value is what is compared: how a unit stands, and the files that it was started with or is to be.
@@ -48,6 +50,7 @@ func (p *Plane) Kinds() []string { return []string{Kind} }
 // Desired lists the units of the tree.
 func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	if _, err := p.Run(ctx, nil, "test", "-d", "/run/systemd/system"); err != nil {
+		p.absent = true
 		return nil, ctx.Err()
 	}
 	programs, err := p.Host.DesiredPrograms(p.Programs)
@@ -121,11 +124,11 @@ func (p *Plane) on(file string) string {
 
 // Live asks the program that an earlier apply left; before the first one there is nothing.
 func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
-	if _, err := p.Run(ctx, nil, "test", "-d", "/run/systemd/system", "-a", "-x", p.program()); err != nil {
-		return nil, ctx.Err()
+	if p.absent {
+		return nil, nil
 	}
 	said, err := p.status(ctx)
-	if err != nil {
+	if err != nil || len(said) == 0 {
 		return nil, err
 	}
 	programs, err := p.Host.LivePrograms(p.Programs)
@@ -170,7 +173,7 @@ func (p *Plane) live(unit model.File, programs []plan.Object) (value, error) {
 }
 
 func (p *Plane) status(ctx context.Context) (map[string]string, error) {
-	out, err := p.Run(ctx, nil, p.program(), "status")
+	out, err := p.Run(ctx, nil, "sh", "-c", `[ ! -x "$1" ] || exec "$1" status`, "sh", p.program())
 	if err != nil {
 		return nil, fmt.Errorf("ask how the units are: %w", err)
 	}

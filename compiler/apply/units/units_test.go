@@ -60,10 +60,9 @@ func newMachine(t *testing.T) *machine {
 	env := append(os.Environ(), "STATE="+m.state, "MAILPLAN_ETC="+m.etc, "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	run := func(ctx context.Context, _ io.Reader, argv ...string) ([]byte, error) {
 		if argv[0] == "test" {
+			argv = []string{"test", "-d", m.state}
 			if m.none {
 				argv = []string{"false"}
-			} else {
-				argv = append([]string{"test", "-d", m.state}, argv[3:]...)
 			}
 		}
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
