@@ -21,6 +21,7 @@ import (
 
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/model"
+	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/test/stack"
 )
 
@@ -191,6 +192,10 @@ const (
 // it back when it is mended. Then it breaks some once more, and nobody mends them but mailpland.
 func TestHealth(t *testing.T) {
 	w := admit(t)
+	t.Run("probed", func(t *testing.T) {
+		w.t = t
+		w.probed()
+	})
 	t.Run("seen", func(t *testing.T) {
 		w.t = t
 		w.seen()
@@ -199,6 +204,37 @@ func TestHealth(t *testing.T) {
 		w.t = t
 		w.healed()
 	})
+}
+
+// probed sends test messages: they arrive, leave nothing behind, and say where they end when they do not.
+func (w ward) probed() {
+	probe := func() (string, error) { return w.Compose("exec", "-T", "mailserver-api", "/mailpland", "probe") }
+	out, err := probe()
+	if err != nil || !strings.Contains(out, "example.com: arrived in ") {
+		w.t.Fatalf("a stack that is well: %s %v", out, err)
+	}
+	w.t.Log(out)
+	left, err := w.Compose("exec", "-T", "dovecot", "doveadm", "-f", "flow", "search", "-u", "probe@mailplan.invalid", "ALL")
+	if err != nil || strings.Contains(left, "uid=") {
+		w.t.Errorf("messages stay behind: %q %v", left, err)
+	}
+	stranger := exec.Command("openssl", "s_client", "-quiet", "-connect", w.Site.Containers.Dovecot.Address+":993")
+	stranger.Stdin = strings.NewReader("a LOGIN probe@mailplan.invalid none\r\nb LOGOUT\r\n")
+	if said, _ := stranger.Output(); strings.Contains(string(said), "a OK") {
+		w.t.Error("anybody can read the mailbox of probes")
+	}
+	if err := w.Freeze("dovecot", "dovecot -F"); err != nil {
+		w.t.Fatal(err)
+	}
+	if out, err := probe(); err == nil || !strings.Contains(err.Error(), "test message for example.com") {
+		w.t.Errorf("without Dovecot: %s %v", out, err)
+	} else {
+		w.t.Log(err)
+	}
+	if err := w.Thaw("dovecot"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.well()
 }
 
 func (w ward) seen() {
@@ -226,7 +262,7 @@ func (w ward) seen() {
 	)
 	w.together(w.within("is refused by the database", "dovecot", "mariadb",
 		sql+`"ALTER USER dovecot ACCOUNT LOCK; KILL USER dovecot"`, sql+`"ALTER USER dovecot ACCOUNT UNLOCK"`, ""))
-	w.together(w.frozen("dovecot", "lmtp", "mailserver-api"))
+	w.together(w.frozen("dovecot", "dovecot -F", "mailserver-api")) // no new process of LMTP
 	w.together(w.frozen("mariadb", "", "dovecot roundcube usermgmt"))
 }
 
@@ -242,6 +278,7 @@ func (w ward) healed() {
 	w.ill("mariadb", "")
 	w.restarted(before, "mariadb") // and none of those that are ill because of it
 
+	time.Sleep(config.HealEvery + time.Second) // until the healer has looked once more
 	for _, want := range []string{
 		`mailpland_service_restarts_total{service="dovecot"} 1`, `mailpland_service_restarts_total{service="mariadb"} 1`,
 		`mailpland_service_restarts_total{service="nginx"} 0`, `mailpland_service_healthy{service="dovecot"} 1`, "mailpland_engine_up 1",
@@ -260,6 +297,9 @@ func (w ward) healed() {
 // heal starts mailpland on the test's machine with the emitted file.
 func (w ward) heal() {
 	w.t.Helper()
+	if err := os.MkdirAll(w.Site.Backup.Local.Path, 0o700); err != nil { // as an apply would
+		w.t.Fatal(err)
+	}
 	socket := strings.TrimPrefix(w.Docker().Environment()[0], "DOCKER_HOST=unix://")
 	if err := os.Symlink(socket, "/run/docker.sock"); err != nil {
 		w.t.Fatal(err)
