@@ -274,7 +274,6 @@ func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log 
 			return nil
 		})
 	}
-	serveCertificate(ctx, g, conf, log, registry)
 	g.Go(func() error { return startBackups(ctx, g, conf.Backup, log, registry) })
 	g.Go(func() error { return startWatch(ctx, g, conf, log) })
 	return g.Wait()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,12 +17,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mailplan/mailplan/runtime/certificate"
 	"github.com/mailplan/mailplan/runtime/certificate/challenge"
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/health"
 )
 
 func newCertificateCmd() *cobra.Command {
@@ -30,15 +33,15 @@ func newCertificateCmd() *cobra.Command {
 		Short: "Keep the certificate of the mail names: obtain, renew, and have servers read it",
 		Long: `Keep the certificate of the mail names in force, until told to stop: obtain it by
 ACME with DNS records, renew it in time, and have Dovecot and Postfix read the new
-one while their sessions go on. mailpland serve does the same on the host.
+one while their sessions go on. The unit mailpland-certificate runs this.
 
 --once makes one pass, which does what is due, also where an earlier failure
 should rest. --placeholder only makes sure that servers find something to start
 with. --status changes nothing: exit 0 if the certificate is usable (good or
 ending), 1 if it is not (other-names, placeholder, ended, missing).
 
-  mailpland certificate --status --config config/runtime/backup.json
-  mailpland certificate --once --config config/runtime/backup.json
+  mailpland certificate --status --config config/runtime/certificate.json
+  mailpland certificate --once --config config/runtime/certificate.json
 
 MAILPLAN_CLOUDFLARE_URL is the base URL of a stand-in for Cloudflare's API.`,
 		Args: cobra.NoArgs,
@@ -62,8 +65,7 @@ MAILPLAN_CLOUDFLARE_URL is the base URL of a stand-in for Cloudflare's API.`,
 		case *placeholder:
 			err = k.Provide(cmd.Context())
 		default:
-			certificate.NewService(func() (*certificate.Keeper, error) { return keeper(*path, log) }, log).Run(cmd.Context())
-			return nil
+			return serveCertificate(cmd.Context(), *path, log)
 		}
 		return errors.Join(err, showCertificate(cmd.OutOrStdout(), k, *asJSON, *status))
 	}
@@ -173,12 +175,23 @@ func runProgram(ctx context.Context, program string) error {
 	return nil
 }
 
-// serveCertificate keeps it until ctx ends.
-func serveCertificate(ctx context.Context, g *errgroup.Group, conf *config.Config, log *slog.Logger, registry *prometheus.Registry) {
-	if conf.Certificate == nil {
-		return
+// serveCertificate keeps it until ctx ends, and shows how it is where the configuration has a place for that.
+func serveCertificate(ctx context.Context, path string, log *slog.Logger) error {
+	conf, err := config.Load(path)
+	if err != nil {
+		return err
 	}
-	current := func() (*certificate.Keeper, error) { return keeper(conf.File, log) }
-	registry.MustRegister(certificate.Metrics(current))
+	current := func() (*certificate.Keeper, error) { return keeper(path, log) }
+	g, ctx := errgroup.WithContext(ctx)
+	if conf.Health != nil {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), certificate.Metrics(current))
+		ln, err := net.Listen("tcp", conf.Health.Listen)
+		if err != nil {
+			return fmt.Errorf("health.listen: %w", err)
+		}
+		g.Go(func() error { return serveUntil(ctx, ln, health.Handler(nil, registry)) })
+	}
 	g.Go(func() error { certificate.NewService(current, log).Run(ctx); return nil })
+	return g.Wait()
 }

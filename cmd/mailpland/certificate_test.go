@@ -18,8 +18,7 @@ import (
 	"github.com/mailplan/mailplan/test/mailstore"
 )
 
-// TestCertificateOnTheHost: status, placeholder, then the daemon has one issued beside its backups, tells the servers
-// and shows it to Prometheus.
+// TestCertificateOnTheHost: status, placeholder, then the daemon has one issued, tells the servers and shows it to Prometheus.
 func TestCertificateOnTheHost(t *testing.T) {
 	edge, err := cloudflare.New(t.TempDir(), cloudflare.Options{Token: token})
 	if err != nil {
@@ -32,7 +31,7 @@ func TestCertificateOnTheHost(t *testing.T) {
 	t.Cleanup(web.Close)
 	pebble := acme.Start(t, acme.Options{Texts: edge.TXT})
 	s := backuptest.NewSite(t)
-	conf := config.Config{Backup: &s.Config, Health: &config.Health{Listen: mailstore.FreeAddress(t)},
+	conf := config.Config{Health: &config.Health{Listen: mailstore.FreeAddress(t)},
 		Certificate: &config.Certificate{Names: []string{"imap.example.com", "smtp.example.com"}, Folder: s.Path("tls-live"), UID: -1,
 			State: s.Path("certificate-state"), WarnDays: 21, Reload: s.Path("reload"),
 			ACME: &config.ACME{Directory: pebble.Directory, Mark: "mailplan-acme home", Zones: []string{"example.com"}, TokenFile: s.Path("dns-token")}}}
@@ -68,7 +67,7 @@ func TestCertificateOnTheHost(t *testing.T) {
 	status("placeholder", 0, "--placeholder")
 	status("placeholder", 1, "--status")
 
-	daemon := command("serve")
+	daemon := command("certificate")
 	var said bytes.Buffer
 	daemon.Stderr = &said
 	if err := daemon.Start(); err != nil {
@@ -87,7 +86,7 @@ func TestCertificateOnTheHost(t *testing.T) {
 	}
 	_ = daemon.Process.Signal(os.Interrupt)
 	if err := daemon.Wait(); err != nil {
-		t.Errorf("serve: %v", err)
+		t.Errorf("told to stop: %v", err)
 	}
 	if strings.Contains(said.String()+string(out), token) {
 		t.Error("the token is told")

@@ -87,7 +87,6 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 			return errors.Join(err, server.Close())
 		}
 	}
-	serveCertificate(ctx, g, conf, log, registry)
 	g.Go(func() error { reloadOnHangup(ctx, server, log); return nil })
 	return g.Wait()
 }

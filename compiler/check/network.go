@@ -57,7 +57,8 @@ func (c *checker) listeners() []listener {
 		list = append(list, listener{"metrics", m.Address, m.Port, "monitoring.metrics"})
 	}
 	list = append(list, listener{"backup metrics", c.site.ExecutorAddress(), c.site.Monitoring.Metrics.BackupPort, "monitoring.metrics"},
-		listener{"healer's metrics", c.site.ExecutorAddress(), c.site.Monitoring.Metrics.HealPort, "monitoring.metrics"})
+		listener{"healer's metrics", c.site.ExecutorAddress(), c.site.Monitoring.Metrics.HealPort, "monitoring.metrics"},
+		listener{"certificate's metrics", c.site.ExecutorAddress(), c.site.Monitoring.Metrics.CertificatePort, "monitoring.metrics"})
 	for _, own := range k.Own {
 		for i, p := range own.Publish {
 			list = append(list, listener{own.Name, p.Address, p.Port, fmt.Sprintf("%s.publish[%d]", model.Path("containers", own.Name), i)})

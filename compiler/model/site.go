@@ -126,10 +126,11 @@ type Monitoring struct {
 		ScanDays      int `json:"scanDays"`
 	} `json:"logs"`
 	Metrics struct {
-		Port       int    `json:"port"`
-		BackupPort int    `json:"backupPort"` // of the executor, on the host
-		HealPort   int    `json:"healPort"`   // of the healer, on the host
-		Address    string `json:"address,omitempty"`
+		Port            int    `json:"port"`
+		BackupPort      int    `json:"backupPort"`      // of the executor, on the host
+		HealPort        int    `json:"healPort"`        // of the healer, on the host
+		CertificatePort int    `json:"certificatePort"` // of the keeper of the certificate, on the host
+		Address         string `json:"address,omitempty"`
 	} `json:"metrics"`
 	Alerts struct {
 		Webhook *SecretRef `json:"webhook,omitempty"`

@@ -23,8 +23,6 @@ type Config struct {
 	Heal     *Heal     `json:"heal,omitempty"`     // restarts of unhealthy services, on their host
 	Probe    *Probe    `json:"probe,omitempty"`    // test messages through the ingest
 	Health   *Health   `json:"health,omitempty"`   // where /health, /ready and /metrics are answered
-	// File is where it was read from; empty for none.
-	File string `json:"-"`
 	// Certificate is kept in force by the process on the host.
 	Certificate *Certificate `json:"certificate,omitempty"`
 }
@@ -79,7 +77,6 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
-	c.File = path
 	return c, nil
 }
 

@@ -99,7 +99,7 @@ func (p *Plane) tools() []string {
 }
 
 // settings are the daemon's on the host, below its root.
-const settings = "config/runtime/backup.json"
+const settings = "config/runtime/certificate.json"
 
 // Live reads what servers would read.
 func (p *Plane) Live(context.Context) ([]plan.Object, error) {

@@ -108,7 +108,7 @@ func TestNewHost(t *testing.T) {
 	if p := b.plan(); !p.Empty() {
 		t.Errorf("left to do: %+v", p.Changes)
 	}
-	if want := "/srv/mailserver/bin/mailpland certificate --once --config /srv/mailserver/config/runtime/backup.json"; b.ran[2] != want {
+	if want := "/srv/mailserver/bin/mailpland certificate --once --config /srv/mailserver/config/runtime/certificate.json"; b.ran[2] != want {
 		t.Errorf("ran %q, want %q", b.ran[2], want)
 	}
 }

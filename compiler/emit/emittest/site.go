@@ -121,7 +121,7 @@ func backup() model.Backup {
 func monitoring(m *model.Monitoring) {
 	m.Logs.ContainerDays, m.Logs.BackupDays, m.Logs.SyncDays, m.Logs.ScanDays = 7, 30, 30, 30
 	m.Metrics.Port = 9090
-	m.Metrics.BackupPort, m.Metrics.HealPort = 9091, 9092
+	m.Metrics.BackupPort, m.Metrics.HealPort, m.Metrics.CertificatePort = 9091, 9092, 9093
 	m.Alerts.Email = "alerts@partner.example"
 	m.RestartsPerHour = 4
 	m.ProbeMinutes, m.CertificateWarnDays = 15, 21

@@ -133,6 +133,7 @@ func (v *view) ports() {
 	add(v.Monitoring.Metrics.Address, v.Monitoring.Metrics.Port, "metrics", "mailserver-api")
 	add(v.ExecutorAddress(), v.Monitoring.Metrics.BackupPort, "metrics of backups", "mailpland on the host")
 	add(v.ExecutorAddress(), v.Monitoring.Metrics.HealPort, "metrics of services and disks", "mailpland on the host")
+	add(v.ExecutorAddress(), v.Monitoring.Metrics.CertificatePort, "metrics of the certificate", "mailpland on the host")
 	for _, own := range v.Containers.Own {
 		for _, p := range own.Publish {
 			add(p.Address, p.Port, "the site's own", own.Name)

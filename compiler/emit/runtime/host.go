@@ -106,11 +106,11 @@ exec docker run --rm --network none --user 0:0 --read-only --tmpfs /tmp --cap-dr
 	-v "$folder:$folder:ro" -v @SIGNATURES@:/var/lib/clamav:ro --entrypoint clamscan @IMAGE@ "$@"
 `
 
-// executorUnit runs the schedule of backups and drills, and keeps the certificate. It is root: mailboxes, keys and the database belong
+// executorUnit runs the schedule of backups and drills. It is root: mailboxes, keys and the database belong
 // to different users, and only root reads them all.
 const executorUnit = `
 [Unit]
-Description=mailplan backups and certificate
+Description=mailplan backups
 Wants=network-online.target
 After=network-online.target docker.service
 

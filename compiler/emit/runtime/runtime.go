@@ -55,10 +55,9 @@ func Files(s *model.Site) ([]model.File, error) {
 		return nil, err
 	}
 	host, err := encode("backup.json", "backup", &config.Config{
-		Backup:      copies,
-		Certificate: certificate(s),
-		Watch:       watch(s),
-		Health:      &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
+		Backup: copies,
+		Watch:  watch(s),
+		Health: &config.Health{Listen: net.JoinHostPort(s.ExecutorAddress(), strconv.Itoa(s.Monitoring.Metrics.BackupPort))},
 	})
 	if err != nil {
 		return nil, err
@@ -68,7 +67,11 @@ func Files(s *model.Site) ([]model.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := append(append(hostFiles(s), heals...), unitsFile(s))
+	keeps, err := certificateFiles(s)
+	if err != nil {
+		return nil, err
+	}
+	files := append(slices.Concat(hostFiles(s), heals, keeps), unitsFile(s))
 	return append(files, daemon, file("config/runtime/routes.json", "domains", table), domains, host), nil
 }
 

@@ -236,14 +236,14 @@ func destinations(t *testing.T, table *route.Table, address string) []string {
 	return slices.Concat(inside, outside)
 }
 
-// TestCertificate: the executor keeps it for the declared names, with a token of its own, in the zones they lie in; where
+// TestCertificate: it is kept for the declared names, with a token of its own, in the zones they lie in; where
 // somebody else puts it there, it only tells the servers.
 func TestCertificate(t *testing.T) {
 	s := emittest.Site()
 	other := s.Domains[0]
 	other.Name, other.Zone = "other.example", "other.example"
 	s.Domains = append(s.Domains, other)
-	got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Certificate
+	got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/certificate.json").Certificate
 	want := &config.Certificate{Names: []string{"imap.example.com", "smtp.example.com"}, Folder: "/mnt/ssd/mailserver/tls", UID: 1000, GID: 1000,
 		State: "/mnt/ssd/mailserver/certificate-state", WarnDays: 21, Reload: "/srv/mailserver/scripts/reload-certificate",
 		ACME: &config.ACME{Directory: "https://acme-v02.api.letsencrypt.org/directory", Mark: "mailplan-acme home", Zones: []string{"example.com"},
@@ -252,7 +252,7 @@ func TestCertificate(t *testing.T) {
 		t.Error(diff)
 	}
 	s.Host.TLS.Source = "files"
-	if got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json").Certificate; got.ACME != nil || got.Reload == "" {
+	if got := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/certificate.json").Certificate; got.ACME != nil || got.Reload == "" {
 		t.Errorf("source files: %+v", got)
 	}
 }
