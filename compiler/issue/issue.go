@@ -55,8 +55,10 @@ func Issuers(s *model.Site, env func(string) string, transport http.RoundTripper
 			api: api{base: base(env, "MAILPLAN_SENDGRID_URL", "https://api.sendgrid.com"), key: key, http: client}})
 	}
 	if key := env(CloudflareParent); key != "" {
-		add(s.Edge.Token.Secret, cloudflare{name: s.Edge.Token.Secret, account: s.Edge.AccountID, mark: mark(s.Edge.Token.Secret), now: now,
-			api: api{base: base(env, "MAILPLAN_CLOUDFLARE_URL", "https://api.cloudflare.com/client/v4"), key: key, http: client}})
+		for _, name := range []string{s.Edge.Token.Secret, s.Host.TLS.Token.Secret} {
+			add(name, cloudflare{name: name, account: s.Edge.AccountID, mark: mark(name), now: now,
+				api: api{base: base(env, "MAILPLAN_CLOUDFLARE_URL", "https://api.cloudflare.com/client/v4"), key: key, http: client}})
+		}
 	}
 	if s.Tailnet != nil && env(TailscaleParent) != "" {
 		add(model.SecretTailscaleAuth, newTailscale(s, base(env, "MAILPLAN_TAILSCALE_URL", ""), env(TailscaleParent), transport))

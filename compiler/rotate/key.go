@@ -19,12 +19,17 @@ func Issues(s *model.Site, name string) []string {
 		}
 	}
 	switch {
-	case name == s.Relay.Password.Secret && s.Relay.Provider == "sendgrid", name == s.Edge.Token.Secret:
+	case name == s.Relay.Password.Secret && s.Relay.Provider == "sendgrid", cloudflareToken(s, name):
 		return []string{name}
 	case s.Tailnet != nil && s.Tailnet.Mode == "container" && name == model.SecretTailscaleAuth:
 		return []string{name}
 	}
 	return nil
+}
+
+// cloudflareToken says that a secret is a token of the provider's API.
+func cloudflareToken(s *model.Site, name string) bool {
+	return name == s.Edge.Token.Secret || s.Host.TLS.ACME() && name == s.Host.TLS.Token.Secret
 }
 
 // follows says that a secret is part of a key that another stands for.
@@ -36,12 +41,12 @@ func follows(s *model.Site, name string) bool {
 // byHand says what a person does about a secret that others issue.
 func byHand(s *model.Site, name string) string {
 	where := "get a new one"
-	switch name {
-	case s.Relay.Password.Secret:
+	switch {
+	case name == s.Relay.Password.Secret && s.Relay.Provider == "sendgrid":
 		where = "make an API key at app.sendgrid.com, Settings, API Keys, with the scopes of the present one"
-	case s.Edge.Token.Secret:
+	case cloudflareToken(s, name):
 		where = "roll or make the token at dash.cloudflare.com, My Profile or Manage Account, API Tokens"
-	case model.SecretTailscaleAuth:
+	case name == model.SecretTailscaleAuth:
 		where = "make an auth key at login.tailscale.com, Settings, Keys, with the tags of the site"
 	}
 	if off := s.Backup.Offsite; off != nil && name == off.S3.AccessKeyID.Secret {

@@ -82,10 +82,10 @@ func New(dir string, now func() time.Time) (*Server, error) {
 	return s, nil
 }
 
-// Seed makes a key known that a person had issued, unless one of the issuer is there.
+// Seed makes a key known that a person had issued, unless it is.
 func (s *Server) Seed(k Key) error {
 	return s.Edit(func(state *State) {
-		if !slices.ContainsFunc(state.Keys, func(known Key) bool { return known.Issuer == k.Issuer }) {
+		if !slices.ContainsFunc(state.Keys, func(known Key) bool { return known.Issuer == k.Issuer && known.ID == k.ID }) {
 			state.Keys = append(state.Keys, k)
 		}
 	})
