@@ -3,6 +3,7 @@ package console
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"database/sql"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -85,10 +86,17 @@ func (s *site) past(t *testing.T, token string) (*client, *passing) {
 	return b, p
 }
 
-// TestAccessGate lets nothing through without a good token, and asks for the password all the same.
-func TestAccessGate(t *testing.T) {
+func TestAccess(t *testing.T) {
+	db := database(t)
+	seed(t, db)
+	t.Run("gate", func(t *testing.T) { accessGate(t, db) })
+	t.Run("signs in", func(t *testing.T) { accessSignsIn(t, db) })
+}
+
+// accessGate lets nothing through without a good token, and asks for the password all the same.
+func accessGate(t *testing.T, db *sql.DB) {
 	change, token := vouch(t, false)
-	s := start(t, change)
+	s := on(t, db, change)
 	for why, text := range map[string]string{"none": "", "garbage": "a.b.c", "another application's": token(map[string]any{"aud": []string{"webmail"}}),
 		"another team's": token(map[string]any{"iss": "https://evil.cloudflareaccess.com"}), "an old one": token(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()})} {
 		b, _ := s.past(t, text)
@@ -125,10 +133,10 @@ func TestAccessGate(t *testing.T) {
 	s.clean(t)
 }
 
-// TestAccessSignsIn lets in whom Access knows, as himself and nobody else.
-func TestAccessSignsIn(t *testing.T) {
+// accessSignsIn lets in whom Access knows, as himself and nobody else.
+func accessSignsIn(t *testing.T, db *sql.DB) {
 	change, token := vouch(t, true)
-	s := start(t, change)
+	s := on(t, db, change)
 	of := func(email string) string { return token(map[string]any{"email": email}) }
 	b, p := s.past(t, of("Alice@A.example"))
 	if b.get("/sign-in"); !strings.Contains(b.page, "knows you as alice@a.example") || strings.Contains(b.page, `type="password"`) {

@@ -49,9 +49,16 @@ func tellAll(t testing.TB, s *site) {
 	}
 }
 
-// TestState shows what the host says, to whom it may be shown.
-func TestState(t *testing.T) {
+// TestPages are those of state, vacation and domains, on one database.
+func TestPages(t *testing.T) {
 	s := start(t)
+	t.Run("state", func(t *testing.T) { state(t, s) })
+	t.Run("vacation", func(t *testing.T) { vacationForm(t, s) })
+	t.Run("domains", func(t *testing.T) { domainEdits(t, s) })
+}
+
+// state shows what the host says, to whom it may be shown.
+func state(t *testing.T, s *site) {
 	root, boss, alice := s.signIn(t, "root@a.example"), s.signIn(t, "boss@b.example"), s.signIn(t, "alice@a.example")
 	t.Run("nothing told", func(t *testing.T) {
 		for _, path := range statePages {
@@ -137,9 +144,8 @@ func TestState(t *testing.T) {
 	s.clean(t)
 }
 
-// TestVacationForm keeps what people write, within its bounds and theirs alone.
-func TestVacationForm(t *testing.T) {
-	s := start(t)
+// vacationForm keeps what people write, within its bounds and theirs alone.
+func vacationForm(t *testing.T, s *site) {
 	s.exec(t, "INSERT INTO aliases (source, destination, domain_id) SELECT 'team@b.example', 'alice@a.example', id FROM domains WHERE name = 'b.example'")
 	b := s.signIn(t, "alice@a.example")
 	good := []string{"active", "on", "starts", "2026-12-24", "ends", "2027-01-03", "subject", "休暇 <b>", "body", "Bin weg\nund \"zurück\"", "address", "info@a.example"}
@@ -201,9 +207,8 @@ func TestVacationForm(t *testing.T) {
 	s.clean(t)
 }
 
-// TestDomainEdits asks for changes of domains and keys.
-func TestDomainEdits(t *testing.T) {
-	s := start(t)
+// domainEdits asks for changes of domains and keys.
+func domainEdits(t *testing.T, s *site) {
 	root, boss := s.signIn(t, "root@a.example"), s.signIn(t, "boss@b.example")
 	for _, c := range []struct {
 		who    *client

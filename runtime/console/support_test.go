@@ -136,8 +136,15 @@ type site struct {
 // start gives a console of its own on a database of its own.
 func start(t testing.TB, changes ...func(*config.Console)) *site {
 	t.Helper()
-	s := &site{db: database(t), log: &journal{}}
-	seed(t, s.db)
+	db := database(t)
+	seed(t, db)
+	return on(t, db, changes...)
+}
+
+// on gives a console of its own on a database that has people already.
+func on(t testing.TB, db *sql.DB, changes ...func(*config.Console)) *site {
+	t.Helper()
+	s := &site{db: db, log: &journal{}}
 	s.console = open(t, s.db, s.log, changes...)
 	s.web = httptest.NewTLSServer(s.console.Handler()) // so that cookies are kept as browsers keep them
 	t.Cleanup(s.web.Close)
