@@ -32,10 +32,7 @@ func startWatch(ctx context.Context, g *errgroup.Group, conf *config.Config, log
 		}
 		x.Log, standing = log, x.Standing
 	}
-	w, err := watch.New(*conf.Watch, standing, net.DefaultResolver, log)
-	if err != nil {
-		return err
-	}
+	w := watch.New(*conf.Watch, standing, net.DefaultResolver, log)
 	g.Go(func() error { w.Run(ctx); return nil })
 	return nil
 }

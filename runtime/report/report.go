@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,9 +34,6 @@ type File[Data any] struct {
 	Known   time.Time `json:"known,omitzero"`    // when Data was so; zero without any
 	Data    *Data     `json:"data,omitempty"`
 }
-
-// Age is how old the data is.
-func (f File[Data]) Age(now time.Time) time.Duration { return now.Sub(f.Known) }
 
 // Folder holds the reports.
 type Folder struct {
@@ -105,7 +101,7 @@ func (f Folder) share(file *os.File) error {
 	return file.Chmod(0o640)
 }
 
-// Get reads a report. One that nobody has written yet is [fs.ErrNotExist].
+// Get reads a report. One that nobody has written yet is [os.ErrNotExist].
 func Get[Data any](f Folder, name Name) (r File[Data], err error) {
 	content, err := f.read(name)
 	if err != nil {
@@ -129,9 +125,6 @@ func (f Folder) read(name Name) ([]byte, error) {
 	}
 	return content, err
 }
-
-// Missing says that a report was never written.
-func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 func bounded(text string) string {
 	if len(text) > maxProblem {

@@ -38,6 +38,15 @@ type look struct {
 	keys     string // folder of private keys, DOMAIN.SELECTOR.key; empty for none
 }
 
+// published compares the domains that are declared now, since an apply does not restart who looks.
+func published(ctx context.Context, c config.Watch, r Resolver) (*report.DNS, error) {
+	d, err := config.LoadDeclared(c.Declared)
+	if err != nil {
+		return nil, err
+	}
+	return look{resolver: r, keys: c.DKIMKeys}.all(ctx, d.Domains)
+}
+
 // all asks for every record of every domain, some at a time.
 func (l look) all(ctx context.Context, declared []config.DeclaredDomain) (*report.DNS, error) {
 	out := &report.DNS{Domains: make([]report.Domain, len(declared))}

@@ -42,7 +42,7 @@ const (
 )
 
 // New makes a watcher; backups says how they stand, resolver asks the DNS.
-func New(c config.Watch, backups func() (*report.Backup, error), resolver Resolver, log *slog.Logger) (*Watcher, error) {
+func New(c config.Watch, backups func() (*report.Backup, error), resolver Resolver, log *slog.Logger) *Watcher {
 	w := &Watcher{folder: report.Folder{Path: c.Folder, Group: c.Group}, log: log, now: time.Now}
 	if c.Queue != "" {
 		w.add(report.Queued, queueEvery, program(report.Queued, c.Queue, readQueue))
@@ -54,19 +54,14 @@ func New(c config.Watch, backups func() (*report.Backup, error), resolver Resolv
 		w.add(report.Backups, backupEvery, func(_ context.Context, w *Watcher) error { return put(w, report.Backups, backups) })
 	}
 	if c.Declared != "" {
-		d, err := config.LoadDeclared(c.Declared)
-		if err != nil {
-			return nil, err
-		}
-		l := look{resolver: resolver, keys: c.DKIMKeys}
 		w.add(report.Published, dnsEvery, func(ctx context.Context, w *Watcher) error {
-			return put(w, report.Published, func() (*report.DNS, error) { return l.all(ctx, d.Domains) })
+			return put(w, report.Published, func() (*report.DNS, error) { return published(ctx, c, resolver) })
 		})
 	}
 	if c.AccessIssuer != "" {
 		w.add(report.AccessKeys, keysEvery, keysFrom(access.URL(c.AccessIssuer)))
 	}
-	return w, nil
+	return w
 }
 
 func (w *Watcher) add(name report.Name, every time.Duration, look func(context.Context, *Watcher) error) {

@@ -141,11 +141,8 @@ func TestWatch(t *testing.T) {
 	}
 	write(`echo '{"queue_name":"hold","queue_id":"A","arrival_time":1,"message_size":1,"sender":"","recipients":[]}'`)
 	folder := report.Folder{Path: filepath.Join(dir, "reports")}
-	w, err := New(config.Watch{Folder: folder.Path, Queue: script},
+	w := New(config.Watch{Folder: folder.Path, Queue: script},
 		func() (*report.Backup, error) { return &report.Backup{Overdue: true}, nil }, zone{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { w.Run(ctx); close(done) }()
@@ -177,11 +174,38 @@ func TestWatch(t *testing.T) {
 	if _, err := run(t.Context(), script); err == nil {
 		t.Error("endless output is read")
 	}
-	if _, err := report.Get[report.DNS](folder, report.Published); !report.Missing(err) {
+	declared(t, w, dir, folder)
+}
+
+// declared holds that domains are looked at as they are declared now.
+func declared(t *testing.T, w *Watcher, dir string, folder report.Folder) {
+	t.Helper()
+	if _, err := report.Get[report.DNS](folder, report.Published); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("what nobody looks at: %v", err)
 	}
 	if err := keysFrom(func(context.Context) ([]byte, error) { return []byte(`{"keys":[]}`), nil })(t.Context(), w); err == nil || errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a set without keys: %v", err)
+	}
+	path := filepath.Join(dir, "console.json")
+	c := config.Watch{Folder: folder.Path, Declared: path}
+	for _, names := range [][]string{{"a.example"}, {"a.example", "b.example"}} {
+		d := config.Declared{}
+		for _, name := range names {
+			d.Domains = append(d.Domains, config.DeclaredDomain{Name: name})
+		}
+		content, err := d.Bytes()
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := New(c, nil, zone{}, w.log).sources[0].look(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := report.Get[report.DNS](folder, report.Published); err != nil || len(got.Data.Domains) != len(names) {
+			t.Errorf("%v: %+v, %v", names, got, err)
+		}
 	}
 	left, err := filepath.Glob(filepath.Join(folder.Path, ".*"))
 	if err != nil || len(left) > 0 {
