@@ -237,3 +237,27 @@ func TestClassWhichLeavesOutAPartTakesNothingAway(t *testing.T) {
 		t.Errorf("what was there before is lost: %q, %v", before, err)
 	}
 }
+
+// TestSingleFile holds that a class of one file comes back beside what else is in its folder, and leaves the folder's owner.
+func TestSingleFile(t *testing.T) {
+	s := backuptest.NewSite(t)
+	s.Write(t, "service/ledger.db", "as it was")
+	s.Config.Classes = []config.BackupClass{{Name: "ledger", Kind: "tree", Path: s.Path("service/ledger.db")}}
+	snapshot := s.Run(t, backup.RunOptions{}).Snapshot
+	s.Write(t, "service/ledger.db", "spoilt")
+	s.Write(t, "service/spill/message", "waits")
+	if err := os.Chmod(s.Path("service"), 0o751); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restoreFrom(t, s, snapshot, restore.Options{NoScan: true}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"ledger.db": "as it was", "spill/message": "waits"} {
+		if got, err := os.ReadFile(s.Path("service/" + name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if info, err := os.Stat(s.Path("service")); err != nil || info.Mode().Perm() != 0o751 {
+		t.Errorf("the folder is %v, %v", info.Mode(), err)
+	}
+}

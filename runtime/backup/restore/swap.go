@@ -29,6 +29,7 @@ type swap struct {
 	// overlay replaces file by file and takes nothing away: for a class which leaves out a part of what
 	// lives below its root.
 	overlay bool
+	single  bool // the class is one file: its folder and what else is there are none of the restore's business
 }
 
 func (s *swap) staging() string { return filepath.Join(s.root, Reserved+"restore-"+s.class) }
@@ -37,14 +38,18 @@ func (s *swap) ready() string   { return filepath.Join(s.staging(), "ready.json"
 
 // replace restores a class of files in place.
 func (r *Restorer) replace(ctx context.Context, c config.BackupClass) error {
-	root, err := r.root(c)
+	single, err := r.isSingleFile(c.Name)
 	if err != nil {
 		return err
+	}
+	root := c.Path
+	if single {
+		root = filepath.Dir(root)
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return err
 	}
-	s := &swap{class: c.Name, root: root, Head: r.Snapshot.HeadHash, overlay: len(c.Exclude) > 0}
+	s := &swap{class: c.Name, root: root, Head: r.Snapshot.HeadHash, overlay: single || len(c.Exclude) > 0, single: single}
 	if err := s.resume(); err != nil {
 		return err
 	}
@@ -65,15 +70,6 @@ func (r *Restorer) replace(ctx context.Context, c config.BackupClass) error {
 		r.note("next UIDs were raised by %d, so that clients notice no message under an old number; Dovecot builds its indexes anew", uidGap)
 	}
 	return nil
-}
-
-// root is the folder whose names are swapped. A class which is one file lives in the file's folder.
-func (r *Restorer) root(c config.BackupClass) (string, error) {
-	single, err := r.isSingleFile(c.Name)
-	if single {
-		return filepath.Dir(c.Path), err
-	}
-	return c.Path, err
 }
 
 // resume takes up a swap which was interrupted, or clears a staging of another snapshot away.
@@ -187,8 +183,10 @@ func (s *swap) run() error {
 }
 
 func (s *swap) settle() error {
-	if err := s.rootMeta(); err != nil {
-		return err
+	if !s.single {
+		if err := s.rootMeta(); err != nil {
+			return err
+		}
 	}
 	if err := syncDisk(s.root); err != nil {
 		return err
