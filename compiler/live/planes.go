@@ -84,14 +84,14 @@ func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Ho
 	return list, err
 }
 
-// accountsPlane keys fingerprints of passwords with the password of the database, which whoever sees them has anyway.
+// accountsPlane keys fingerprints of passwords with a secret that is on the host only, and never another one.
 func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (*accounts.Plane, error) {
 	p := &accounts.Plane{Site: o.Site, Secrets: store.Value, Store: database{engine: engine, project: o.Site.Name, Runtime: behind(engine)}}
 	if !o.chose(plan.Accounts) {
 		return p, nil
 	}
-	key, err := store.Value(model.SecretAccountsDB)
-	p.Key = []byte(key)
+	key, err := store.Value(accounts.KeySecret)
+	p.Key = accounts.Key(key)
 	return p, err
 }
 

@@ -108,7 +108,7 @@ edge: {
 }
 domains: "example.com": {
 	dkim: selectors: mail2026: {} // RSA
-	users: alice: {}
+	users: {alice: {}, bob: password: secret: "users/bob"}
 	aliases: {postmaster: ["alice"], abuse: ["alice"], out: ["friend@elsewhere.example"]}
 }
 domains: "example.org": {
@@ -270,6 +270,9 @@ func (w *world) apply(steps int) {
 	p, err := box.Plan(context.Background(), site.Model, "", compiler.Digest(tree))
 	w.check(err)
 	w.know(w.values())
+	if i := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Plane == plan.Accounts }); i >= 0 && w.loaded != nil {
+		w.Fatalf("%s: a rotation changes an account: %v", w.now.Format(time.DateOnly), p.Changes[i])
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	runs, seen := 0, 0

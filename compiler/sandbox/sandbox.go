@@ -90,7 +90,7 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 			&containers.Plane{Host: h, Tree: tree, Engine: &docker.Engine{File: filepath.Join(dir, "docker.json"),
 				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}, Programs: besideUs()},
 			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
-				Key: []byte(keys.values[model.SecretAccountsDB])},
+				Key: people.Key(keys.values[people.KeySecret])},
 			// last, since both end with what waits for the world outside: names found in DNS, a host that has joined
 			smarthost, network,
 		),

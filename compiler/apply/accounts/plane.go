@@ -31,6 +31,17 @@ type Store interface {
 	Apply(ctx context.Context, changes []accounts.Change) error
 }
 
+// KeySecret names the secret that the key of fingerprints is made of. It is one that never rotates: with another key every
+// password that Git sets would look changed, and be set again.
+const KeySecret = model.SecretBackupSigning
+
+// Key makes it.
+func Key(secret string) []byte {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte("mailplan: fingerprints of passwords"))
+	return mac.Sum(nil)
+}
+
 // Plane is the accounts of one site. Secrets gives passwords that Git sets; Key makes their fingerprints.
 type Plane struct {
 	Site    *model.Site
