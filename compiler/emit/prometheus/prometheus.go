@@ -68,5 +68,6 @@ func newView(s *model.Site) (view, error) {
 		{"mailplan-ingest", target(api, m.Port)},
 		{"mailplan-backup", target(s.ExecutorAddress(), m.BackupPort)},
 		{"mailplan-heal", target(s.ExecutorAddress(), m.HealPort)},
+		{"mailplan-certificate", target(s.ExecutorAddress(), m.CertificatePort)},
 	}}, nil
 }
