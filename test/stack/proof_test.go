@@ -57,8 +57,11 @@ service anvil {
 service stats {
   chroot =
 }
+passdb static {
+  password = none
+}
 userdb static {
-  static_allow_all_users = yes
+  userdb_static_allow_all_users = yes
   fields {
     uid = vmail
     gid = vmail
@@ -67,7 +70,7 @@ userdb static {
 }
 `
 	proofMessage = `said=$(printf 'LHLO localhost\r\nMAIL FROM:<>\r\nRCPT TO:<alice>\r\nDATA\r\nSubject: proof\r\n\r\n.\r\nQUIT\r\n' | nc -w 10 127.0.0.1 2424)
-echo "$said" | grep -q ' Saved' || { echo "$said" | tail -n 2 >&2; exit 1; }`
+echo "$said" | grep -q ' Saved' || { echo $said >&2; exit 1; }`
 )
 
 // TestProof has a real Dovecot take a configuration that it finds good, that leaves it healthy, and with which it stores no
