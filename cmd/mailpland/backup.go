@@ -37,7 +37,7 @@ func executor(path string, stderr io.Writer) (*backup.Executor, *config.Backup, 
 		return nil, nil, err
 	}
 	if conf.Backup == nil {
-		return nil, nil, fmt.Errorf("%s has no backup part", path)
+		return nil, nil, fmt.Errorf("%s has no backup part: without backup.recipients no backups are made", path)
 	}
 	x, err := backup.New(*conf.Backup)
 	if err != nil {
@@ -254,8 +254,8 @@ func startBackups(ctx context.Context, g *errgroup.Group, conf *config.Backup, l
 	return nil
 }
 
-// serveBackups is serve on a host whose inbound mail another process takes.
-func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log *slog.Logger, registry *prometheus.Registry) error {
+// serveHost is serve where inbound mail is another process's: the host itself.
+func serveHost(ctx context.Context, conf *config.Config, checkOnly bool, log *slog.Logger, registry *prometheus.Registry) error {
 	if checkOnly {
 		return checkBackups(conf.Backup)
 	}
@@ -274,7 +274,9 @@ func serveBackups(ctx context.Context, conf *config.Config, checkOnly bool, log 
 			return nil
 		})
 	}
-	g.Go(func() error { return startBackups(ctx, g, conf.Backup, log, registry) })
+	if conf.Backup != nil {
+		g.Go(func() error { return startBackups(ctx, g, conf.Backup, log, registry) })
+	}
 	g.Go(func() error { return startWatch(ctx, g, conf, log) })
 	return g.Wait()
 }

@@ -43,14 +43,14 @@ func newServeCmd() *cobra.Command {
 
 // serve runs every configured part. Nothing listens before all of it is known to be right.
 func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.Writer) error {
-	if conf.Ingest == nil && conf.Backup == nil {
-		return errors.New("the configuration has no part to serve: give ingest or backup")
+	if conf.Ingest == nil && conf.Backup == nil && conf.Watch == nil {
+		return errors.New("the configuration has no part to serve: give ingest, backup or watch")
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if conf.Ingest == nil {
-		return serveBackups(ctx, conf, checkOnly, log, registry)
+		return serveHost(ctx, conf, checkOnly, log, registry)
 	}
 	if checkOnly {
 		conf.Ingest.Ledger = nil // it is the running daemon's, and what looks at the configuration may stand beside that

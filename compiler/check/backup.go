@@ -44,8 +44,12 @@ func backupPlain(c *checker) {
 }
 
 func backupEscrow(c *checker) {
-	if n := len(c.site.Backup.Recipients); n < 2 {
-		c.report("backup.recipients", "backups have %d of 2 recipients: the host's key and one kept elsewhere", n)
+	switch len(c.site.Backup.Recipients) {
+	case 0:
+		c.report("backup.recipients", "no backups are made: nobody could read them").
+			hint("age-keygen makes a key; its public half goes here, the private one into a safe")
+	case 1:
+		c.report("backup.recipients", "backups have 1 of 2 recipients: the host's key and one kept elsewhere")
 	}
 }
 

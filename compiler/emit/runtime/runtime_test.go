@@ -91,6 +91,10 @@ func TestBackup(t *testing.T) {
 	if got.Offsite != nil || len(got.Classes) != 1 || got.Restore.ClamScan != "" {
 		t.Errorf("undeclared parts are there: %+v", got)
 	}
+	s.Backup.Recipients = nil
+	if c := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/backup.json"); c.Backup != nil || c.Watch == nil {
+		t.Errorf("backups that nobody can read, or a host that tells the console nothing: %+v", c)
+	}
 }
 
 // TestRoutes asks the daemon and the compiler for the same addresses.
