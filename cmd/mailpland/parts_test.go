@@ -64,8 +64,11 @@ func TestServeChecksEveryPart(t *testing.T) {
 			t.Errorf("%s: %v, want a word on the signing key", name, err)
 		}
 	}
-	if err := serve(t.Context(), &config.Config{}, true, io.Discard); err == nil || !strings.Contains(err.Error(), "ingest or backup") {
+	if err := serve(t.Context(), &config.Config{}, true, io.Discard); err == nil || !strings.Contains(err.Error(), "ingest, backup or watch") {
 		t.Errorf("nothing to serve: %v", err)
+	}
+	if err := serve(t.Context(), &config.Config{Watch: &config.Watch{}}, true, io.Discard); err != nil {
+		t.Errorf("a host without backups: %v", err)
 	}
 }
 
