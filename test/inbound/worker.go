@@ -35,7 +35,8 @@ type Worker struct {
 type Settings struct {
 	URL, Token, SigningKey string // of the ingest
 	Timeout                time.Duration
-	Spool                  bool // with it the queue tries again every second, for ever
+	Spool                  bool // with it the queue tries again every second, or every Rest, a hundred times
+	Rest                   time.Duration
 }
 
 const digestKey = "a key for tests only"
@@ -50,7 +51,7 @@ func (s Settings) options() map[string]any {
 	if !s.Spool {
 		return all
 	}
-	bindings["RETRY_CAP_SECONDS"], bindings["DEAD_NAME"] = "1", "home-spool-dead"
+	bindings["RETRY_CAP_SECONDS"], bindings["DEAD_NAME"] = fmt.Sprint(max(1, int(s.Rest.Seconds()))), "home-spool-dead"
 	all["r2Buckets"] = []string{"SPOOL"}
 	all["queueProducers"] = map[string]string{"QUEUE": "home-spool", "DEAD": "home-spool-dead"}
 	consumer := map[string]any{"maxBatchSize": 5, "maxBatchTimeout": 0, "maxRetries": 100}

@@ -1,0 +1,648 @@
+//go:build stack
+
+package stack_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/mailplan/mailplan/compiler/recovery"
+	"github.com/mailplan/mailplan/compiler/secrets"
+	"github.com/mailplan/mailplan/runtime/backup/backuptest"
+	"github.com/mailplan/mailplan/test/daemon"
+	"github.com/mailplan/mailplan/test/inbound"
+	"github.com/mailplan/mailplan/test/stack"
+)
+
+// disaster is a bench whose host is lost.
+type disaster struct {
+	*bench
+	root    *testing.T // with the life of what is started
+	bucket  *backuptest.S3
+	cert    *daemon.Authority
+	worker  *inbound.Worker
+	filled  int    // messages
+	door    string // of the ingest, as the Worker knows it
+	app     string // carol's app password
+	daves   string // dave's own password
+	key     string // file with the one age key
+	mailbox map[string]map[string]string
+	files   map[[32]byte]int // messages by their digest
+	bayes   string
+	dkim    string
+}
+
+// sizes are how many messages there are, in one disaster after the other: few in CI, as many as wanted by hand.
+func sizes(t *testing.T) (list []int) {
+	t.Helper()
+	text := os.Getenv("MAILPLAN_DISASTER")
+	if text == "" {
+		return []int{small}
+	}
+	for word := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+// small is a mailbox that tells nothing of speed.
+const small = 500
+
+// TestDisaster has a host in full use lose everything, and one command, killed at every step and called again, rebuild
+// it from a clone of the site's repository, the bucket and one age key.
+//
+//	MAILPLAN_DISASTER=5000,20000 .ci/stack -run TestDisaster
+func TestDisaster(t *testing.T) {
+	d := &disaster{bench: newBench(t), root: t}
+	d.step("a host in use", func(t *testing.T) { d.begin() })
+	all := sizes(t)
+	for _, n := range all {
+		step := func(name string, run func()) {
+			d.step(fmt.Sprintf("%d messages: %s", n, name), func(*testing.T) { run() })
+		}
+		var report recovery.Report
+		step("a backup in the bucket", func() { d.backsUp(n) })
+		step("everything is lost", d.destroy)
+		step("mail comes meanwhile", func() { d.meanwhile(fmt.Sprintf("away at %d", n), missed) })
+		step("one command", func() { report = d.recovers(n == small) })
+		step("all is back", func() { d.compare(report, fmt.Sprintf("away at %d", n)) })
+		step("figures", func() { d.figures(report) })
+	}
+	d.step("not over a system that lives", func(t *testing.T) {
+		if out := d.run(3, "recover", "--identity", d.key); !strings.Contains(out, "the host is not empty") {
+			t.Error(out)
+		}
+	})
+	d.step("life goes on", func(t *testing.T) {
+		d.env = append(d.env, "SOPS_AGE_KEY_FILE="+d.key)
+		d.settled()
+		if out := d.mailpland("backup", "run"); !strings.Contains(out, "daily/") {
+			t.Errorf("the first backup afterwards: %s", out)
+		}
+		if list := d.mailpland("backup", "list"); !strings.Contains(list, fmt.Sprintf("run %d", len(all)+1)) {
+			t.Errorf("it does not count on from the one in the bucket: %s", list)
+		}
+	})
+}
+
+// missed is how many messages come while the host is away.
+const missed = 20
+
+func (d *disaster) begin() {
+	d.bucket = backuptest.StartS3(d.root, "all-that-is-left")
+	d.edit(`backup: {local:`, `backup: {offsite: s3: {bucket: "all-that-is-left", region: "us-east-1", endpoint: "`+d.bucket.Endpoint+`", lock: days: 1}, local:`)
+	d.edit("edge: {", "edge: {spool: enabled: true, ")
+	d.edit("dave: {}", "dave: {}\n\t\terin: {}")
+	d.load()
+	d.credentials()
+	d.connector()
+	d.certify()
+	d.bridge()
+	d.run(0, "apply")
+	d.people()
+	d.teach()
+	d.door = stack.Door(d.root, "in.example.org", d.address("cloudflared", "web")+":8080")
+	d.worker = inbound.StartWorker(d.root, d.site.Model, inbound.Settings{URL: d.door,
+		Token: d.secret("MAILSERVER_API_TOKEN"), SigningKey: d.secret("INGEST_SIGNING_KEY"), Timeout: 5 * time.Second, Spool: true, Rest: 15 * time.Second})
+	d.meanwhile("in good times", 5)
+	d.arrived("in good times", 5)
+}
+
+func (d *disaster) address(service, network string) string {
+	d.t.Helper()
+	a, err := d.site.Model.ServiceAddress(service, network)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return a.String()
+}
+
+func (d *disaster) store() *secrets.Store {
+	d.t.Helper()
+	store, err := secrets.Open(d.dir, d.site.Model, func(name string) string {
+		if name == "SOPS_AGE_KEY_FILE" {
+			return d.key
+		}
+		return d.getenv(name)
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return store
+}
+
+func (d *disaster) secret(name string) string {
+	d.t.Helper()
+	v, err := d.store().Value(name)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return v
+}
+
+// credentials are those of the bucket: in the site's repository, as all secrets are.
+func (d *disaster) credentials() {
+	d.t.Helper()
+	d.key = filepath.Join(d.root.TempDir(), "key.txt")
+	if err := os.WriteFile(d.key, []byte(d.getenv("SOPS_AGE_KEY")+"\n"), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	store := d.store()
+	err := errors.Join(store.Set("AWS_ACCESS_KEY_ID", "backup"), store.Set("AWS_SECRET_ACCESS_KEY", "backupsecret"), store.Save(time.Now()))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// connector gives the stand-in of cloudflared the ingress that Cloudflare would hand over.
+func (d *disaster) connector() {
+	d.t.Helper()
+	image, dir := d.site.Model.Containers.Cloudflared.Reference(), d.t.TempDir()
+	text, err := os.ReadFile("testdata/images/tunnel.json")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	tree, err := d.site.Tree()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if f, ok := tree.Lookup("services/mailserver/edge/tunnel.json"); ok {
+		text = f.Content
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "tunnel.json"), text, 0o644),
+		os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+"\nCOPY tunnel.json /etc/cloudflared/tunnel.json\n"), 0o644)); err != nil {
+		d.t.Fatal(err)
+	}
+	d.docker.Must(dir, "build", "--quiet", "--network", "none", "--tag", image, ".")
+}
+
+// certify replaces the certificate by one of an authority that the test's mail programs trust.
+func (d *disaster) certify() {
+	d.t.Helper()
+	d.cert = daemon.NewAuthority(d.root)
+	chain, key := d.cert.Issue("imap.example.org", "localhost")
+	for name, text := range map[string]string{"fullchain.pem": chain, "privkey.pem": key} {
+		path := filepath.Join("/mnt/ssd/tls", name)
+		if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte(text), 0o400), os.Chown(path, 1000, 1000)); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+}
+
+// people set passwords of their own: dave his first, carol one for her telephone.
+func (d *disaster) people() {
+	d.t.Helper()
+	d.daves, d.app = "daves-own-"+rand.Text(), strings.ToLower(rand.Text())
+	set := func(password, statement string) {
+		hash := strings.TrimSpace(d.compose("exec", "--no-TTY", "dovecot", "doveadm", "pw", "-s", "SSHA512", "-p", password))
+		d.sql(fmt.Sprintf(statement, hash))
+	}
+	set(d.daves, "UPDATE users SET password_hash = '%s' WHERE email IN ('dave@example.org', 'erin@example.org')")
+	digest := sha256.Sum256([]byte(d.app))
+	set(d.app, "INSERT INTO app_passwords (user_id, name, selector, password_hash) SELECT id, 'telephone', '"+hex.EncodeToString(digest[:2])+
+		"', '%s' FROM users WHERE email = 'carol@example.org'")
+}
+
+// programs are the mail programs of all who have mail.
+func (d *disaster) programs() map[string]stack.Client {
+	config := &tls.Config{RootCAs: d.cert.Pool(), ServerName: "imap.example.org"}
+	person := func(name, password string) stack.Client {
+		return stack.Client{Address: "100.64.0.10", TLS: config, User: name + "@example.org", Password: password}
+	}
+	return map[string]stack.Client{"carol": person("carol", "carols-password-"+canary), "telephone": person("carol", d.app),
+		"dave": person("dave", d.daves), "erin": person("erin", d.daves)}
+}
+
+// fill lays messages into three mailboxes until there are n, of the sizes that mail has, and marks them as people do.
+func (d *disaster) fill(n int) {
+	d.t.Helper()
+	n -= d.filled
+	round := strconv.Itoa(d.filled)[:1]
+	d.filled += n
+	folders := []string{"", ".Archive", ".Sent"}
+	users := []string{"carol", "dave", "erin"}
+	site := backuptest.NewSite(d.t)
+	site.AddMail(d.t, n)
+	i := 0
+	err := filepath.WalkDir(site.Path("vmail/example.org"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		dir := filepath.Join("/mnt/hdd/mailboxes/example.org", users[i%3], "Maildir", folders[i/3%3])
+		name := filepath.Join(dir, filepath.Base(filepath.Dir(path)), round+filepath.Base(path))
+		i++
+		if err := maildir(dir); err != nil {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		data = bytes.Replace(data, []byte("@example.net"), []byte("@exampl"+round+".net"), 1)
+		return errors.Join(err, os.WriteFile(name, data, 0o600), os.Chown(name, 1000, 1000))
+	})
+	if err != nil || i != n {
+		d.t.Fatalf("%d messages: %v", i, err)
+	}
+	for name, client := range d.programs() {
+		for every, flag := range map[int]string{3: `\Flagged`, 5: "$Forwarded", 7: "Invoice", 2: `\Answered`} {
+			if err := errors.Join(client.Mark("INBOX", flag, every), client.Mark("Archive", flag, every+1)); err != nil {
+				d.t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// maildir makes the folders of a Maildir, all of vmail.
+func maildir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return err
+		}
+	}
+	return exec.Command("chown", "-R", "1000:1000", filepath.Join("/mnt/hdd/mailboxes/example.org")).Run()
+}
+
+// teach has the filter learn.
+func (d *disaster) teach() {
+	d.t.Helper()
+	for i, kind := range []string{"learn_spam", "learn_ham", "learn_spam", "learn_ham"} {
+		words := strings.Fields("harbour lantern orchard pebble violin window marble copper willow candle")
+		text := letter("writer@partner.example", fmt.Sprintf("lesson %d", i)) + strings.Join(words[i:], " more ") + "\r\n"
+		if out, err := d.docker.Run(d.t.Context(), strings.NewReader(text), "docker", "exec", "--interactive", "applied-rspamd-1", "rspamc",
+			"--connect", "127.0.0.1:11334", "--password", d.secret("RSPAMD_CONTROLLER_PASSWORD"), kind); err != nil {
+			d.t.Fatalf("%s: %v: %s", kind, err, out)
+		}
+	}
+}
+
+// tokens is a text of all that the classifier knows.
+func (d *disaster) tokens() string {
+	d.t.Helper()
+	const script = `local out = {}
+for _, k in ipairs(redis.call('KEYS', 'RS*')) do
+	local kind = redis.call('TYPE', k).ok
+	local v = {}
+	if kind == 'hash' then v = redis.call('HGETALL', k) elseif kind == 'set' then v = redis.call('SMEMBERS', k) elseif kind == 'string' then v = {redis.call('GET', k)} end
+	out[#out + 1] = k .. ' ' .. kind .. ' ' .. table.concat(v, ',')
+end
+table.sort(out)
+return table.concat(out, '\n')`
+	out, err := d.docker.Run(d.t.Context(), nil, "docker", "exec", "--env", "REDISCLI_AUTH="+d.secret("REDIS_PASSWORD"), "applied-redis-1",
+		"redis-cli", "--no-auth-warning", "--raw", "EVAL", script, "0")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(out)
+}
+
+func (d *disaster) signingKey() string {
+	d.t.Helper()
+	key, err := os.ReadFile("/srv/mailserver/config/rspamd/dkim/example.org.m1.key")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(key)
+}
+
+// meanwhile has strangers send mail to the edge.
+func (d *disaster) meanwhile(subject string, n int) {
+	d.t.Helper()
+	for i := range n {
+		message := letter("writer@partner.example", fmt.Sprintf("%s %d", subject, i))
+		seen, err := d.worker.Send("writer@partner.example", "erin@example.org", []byte(message))
+		if err != nil || seen.Outcome != "accepted" {
+			d.t.Fatalf("a stranger sees %+v, %v", seen, err)
+		}
+	}
+}
+
+// arrived waits for them, in whichever folder the filter thinks right.
+func (d *disaster) arrived(subject string, n int) {
+	d.t.Helper()
+	for i := range n {
+		if err := d.anywhere(fmt.Sprintf("%s %d", subject, i)); err != nil {
+			d.t.Error(err)
+		}
+	}
+}
+
+func (d *disaster) anywhere(text string) (err error) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && !d.t.Failed(); time.Sleep(200 * time.Millisecond) {
+		for _, folder := range []string{"INBOX", "Junk"} {
+			now, cancel := context.WithCancel(d.t.Context())
+			cancel()
+			if _, err = d.programs()["erin"].Find(now, folder, text); err == nil {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
+// inventory is what the mail programs see.
+func (d *disaster) inventory() map[string]map[string]string {
+	d.t.Helper()
+	all := map[string]map[string]string{}
+	for name, client := range d.programs() {
+		seen, err := client.Inventory()
+		if err != nil {
+			d.t.Fatalf("%s: %v", name, err)
+		}
+		all[name] = seen
+	}
+	return all
+}
+
+// messages are the digests of all files of messages.
+func (d *disaster) messages() map[[32]byte]int {
+	d.t.Helper()
+	found := map[[32]byte]int{}
+	err := filepath.WalkDir("/mnt/hdd/mailboxes/example.org", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !slices.Contains([]string{"cur", "new"}, filepath.Base(filepath.Dir(path))) {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		found[sha256.Sum256(data)]++
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return found
+}
+
+// mailpland runs the host's own, as its service does.
+func (d *disaster) mailpland(args ...string) string {
+	d.t.Helper()
+	argv := append([]string{"/srv/mailserver/bin/mailpland"}, args...)
+	out, err := d.docker.Run(d.t.Context(), nil, append(argv, "--config", "/srv/mailserver/config/runtime/backup.json")...)
+	if err != nil {
+		d.t.Fatalf("mailpland %s: %v", strings.Join(args, " "), err)
+	}
+	return string(out)
+}
+
+// backsUp makes a backup of n messages, and notes what is in it.
+func (d *disaster) backsUp(n int) {
+	d.fill(n)
+	d.mailbox = d.inventory()
+	d.files, d.bayes, d.dkim = d.messages(), d.tokens(), d.signingKey()
+	if total(d.files) < n || d.bayes == "" || d.dkim == "" {
+		d.t.Fatalf("there are %d messages of %d, %d bytes of tokens", total(d.files), n, len(d.bayes))
+	}
+	d.t.Logf("%s", d.mailpland("backup", "run"))
+}
+
+// destroy takes everything from the host but Docker's images of others, and from the administrator all but a clone of
+// the repository and the key.
+func (d *disaster) destroy() {
+	t := d.t
+	clone := filepath.Join(d.root.TempDir(), "clone")
+	for _, argv := range [][]string{{"init", "--quiet"}, {"add", "."},
+		{"-c", "user.name=admin", "-c", "user.email=admin@example.org", "commit", "--quiet", "--allow-empty", "--message", "the site"}, {"clone", "--quiet", d.dir, clone}} {
+		if out, err := exec.Command("git", append([]string{"-C", d.dir}, argv...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v: %s", argv, err, out)
+		}
+	}
+	d.docker.Must("", append([]string{"rm", "--force", "--volumes"}, strings.Fields(d.docker.Must("", "ps", "--all", "--quiet"))...)...)
+	for _, kind := range []string{"volume", "network"} {
+		if names := strings.Fields(d.docker.Must("", kind, "ls", "--quiet", "--filter", "label=com.docker.compose.project=applied")); len(names) > 0 {
+			d.docker.Must("", append([]string{kind, "rm"}, names...)...)
+		}
+	}
+	for _, own := range []string{"mailserver-api:1", "usermgmt:1"} {
+		d.docker.Must("", "image", "rm", "--force", own)
+	}
+	for _, place := range []string{"/srv", "/mnt"} {
+		entries, err := os.ReadDir(place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(place, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		t.Fatal(err)
+	}
+	d.dir = clone
+	d.env = slices.DeleteFunc(d.env, func(v string) bool { return strings.HasPrefix(v, "SOPS_AGE_KEY=") || strings.HasPrefix(v, "HOME=") })
+	d.env = append(d.env, "HOME="+d.root.TempDir())
+}
+
+// bridge is the provider's account with the bucket of the Worker in it.
+func (d *disaster) bridge() {
+	d.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.worker == nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/objects") {
+			d.edge.ServeHTTP(w, r)
+			return
+		}
+		objects := []map[string]any{}
+		subjects, err := d.worker.Spooled(r.URL.Query().Get("prefix"))
+		for i, s := range subjects {
+			objects = append(objects, map[string]any{"key": fmt.Sprintf("%s%s-%d", r.URL.Query().Get("prefix"), word(s), i), "size": 1, "last_modified": time.Now()})
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]any{"success": true, "errors": []any{}, "messages": []any{}, "result": objects,
+			"result_info": map[string]any{"is_truncated": false, "cursor": "", "per_page": 1000}})
+	}))
+	d.root.Cleanup(server.Close)
+	for i, v := range d.env {
+		if rest, ok := strings.CutPrefix(v, "MAILPLAN_CLOUDFLARE_URL="); ok {
+			_, after, _ := strings.Cut(strings.TrimPrefix(rest, "http://"), "/")
+			d.env[i] = "MAILPLAN_CLOUDFLARE_URL=" + server.URL + "/" + after
+		}
+	}
+}
+
+// recovers calls the command until it ends by itself. With kills it is killed each time it has begun another step.
+func (d *disaster) recovers(kills bool) (report recovery.Report) {
+	d.t.Helper()
+	var seen []string
+	for {
+		cmd := exec.Command(filepath.Join(d.bin, "mailplan"), "recover", "--json", "--identity", d.key, d.dir)
+		cmd.Env = d.env
+		said, err := cmd.StderrPipe()
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		var out bytes.Buffer
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			d.t.Fatal(err)
+		}
+		var log strings.Builder
+		for lines := bufio.NewScanner(io.TeeReader(said, &log)); lines.Scan(); {
+			if line := lines.Text(); kills && strings.HasPrefix(line, "mailplan: ") && !slices.Contains(seen, line) {
+				seen = append(seen, line)
+				time.Sleep(400 * time.Millisecond)
+				cmd.Process.Kill()
+			}
+		}
+		err = cmd.Wait()
+		if strings.Contains(out.String()+log.String(), canary) {
+			d.t.Error("recover tells a secret")
+		}
+		if err == nil {
+			if err := json.Unmarshal(out.Bytes(), &report); err != nil {
+				d.t.Fatalf("%v: %s", err, &out)
+			}
+			d.t.Logf("%s", out.Bytes())
+			return report
+		}
+		if cmd.ProcessState.ExitCode() >= 0 {
+			d.t.Fatalf("recover: %v\n%s", err, log.String())
+		}
+		d.t.Logf("killed in %q", seen[len(seen)-1])
+	}
+}
+
+// compare holds what is there against what there was.
+func (d *disaster) compare(report recovery.Report, spooled string) {
+	t := d.t
+	if report.Spool == nil || report.Spool.Left != 0 || report.Spool.Dead != 0 || report.Spool.Waited == 0 {
+		t.Errorf("the spool: %+v", report.Spool)
+	}
+	d.arrived(spooled, missed)
+	lost, files := 0, d.messages()
+	for digest, n := range d.files {
+		lost += max(0, n-files[digest])
+	}
+	t.Logf("messages: %d before, %d lost, %d came from the spool", total(d.files), lost, total(files)-total(d.files)+lost)
+	if lost > 0 || total(files) != total(d.files)+missed {
+		t.Errorf("%d messages lost; %d there, %d before", lost, total(files), total(d.files))
+	}
+	for name, now := range d.inventory() {
+		before := d.mailbox[name]
+		for key := range now { // what came since
+			if _, ok := before[key]; !ok && name == "erin" {
+				delete(now, key)
+			}
+		}
+		if diff := cmp.Diff(before, now); diff != "" {
+			t.Errorf("%s sees (-before +after): %s", name, diff[:min(len(diff), 2000)])
+		}
+	}
+	if diff := cmp.Diff(strings.Split(d.bayes, "\n"), strings.Split(d.tokens(), "\n")); diff != "" {
+		t.Errorf("what the filter has learnt (-before +after): %s", diff[:min(len(diff), 2000)])
+	}
+	if d.signingKey() != d.dkim {
+		t.Error("the DKIM key is another one")
+	}
+	if d.signsIn("dave@example.org", "a guess") {
+		t.Error("any password signs in")
+	}
+}
+
+func total(of map[[32]byte]int) (n int) {
+	for v := range maps.Values(of) {
+		n += v
+	}
+	return n
+}
+
+// figures compares the time with what reading the backup and writing the data take by themselves.
+func (d *disaster) figures(report recovery.Report) {
+	t := d.t
+	data := 0.0
+	for _, s := range report.Steps {
+		if strings.HasPrefix(s.Name, "restore ") {
+			data += s.Seconds
+		}
+	}
+	read, bytes := d.reads()
+	write := d.writes()
+	t.Logf("recovered %d messages in %.1fs, of which %.1fs for the data; reading the backup (%d MB) takes %.1fs, writing the mail %.1fs: ratio %.2f",
+		total(d.files), report.Finished.Sub(report.Started).Seconds(), data, bytes>>20, read, write, data/(read+write))
+}
+
+// reads gets every pack from the bucket, opens and unpacks it.
+func (d *disaster) reads() (seconds float64, bytes int64) {
+	t := d.t
+	text, err := os.ReadFile(d.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := age.ParseX25519Identity(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, start := d.bucket.Executor(), time.Now()
+	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("all-that-is-left"), Prefix: aws.String("packs/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range list.Contents {
+		got, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("all-that-is-left"), Key: o.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := age.Decrypt(got.Body, identity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := zstd.NewReader(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, z); err != nil {
+			t.Fatal(err)
+		}
+		z.Close()
+		got.Body.Close()
+		bytes += *o.Size
+	}
+	return time.Since(start).Seconds(), bytes
+}
+
+// writes makes as many files of the same bytes, and waits for the disk.
+func (d *disaster) writes() float64 {
+	start := time.Now()
+	if out, err := exec.Command("sh", "-c", "cp -a /mnt/hdd/mailboxes /mnt/hdd/again && sync --file-system /mnt/hdd/again").CombinedOutput(); err != nil {
+		d.t.Fatalf("%v: %s", err, out)
+	}
+	seconds := time.Since(start).Seconds()
+	if err := os.RemoveAll("/mnt/hdd/again"); err != nil {
+		d.t.Fatal(err)
+	}
+	return seconds
+}
