@@ -205,7 +205,7 @@ func (p *Plane) rename(ctx context.Context, service string) error {
 	return p.write(known)
 }
 
-// accept writes down what the services now have, and forgets what they had before.
+// accept forgets what the services had before, and writes down what they now have.
 func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 	known, err := p.record()
 	if err != nil {
@@ -234,10 +234,12 @@ func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 		known[c.ID] = k
 		files = append(append(files, p.reread(c)...), slices.Collect(maps.Keys(v.Files))...)
 	}
-	if err := p.write(known); err != nil {
+	// In this order: killed in between, an apply asks the services once more, and one in the other would leave files of
+	// before behind, which a later change that fails would put back.
+	if err := p.Host.Forget(append(files, composePath)...); err != nil {
 		return err
 	}
-	return p.Host.Forget(append(files, composePath)...)
+	return p.write(known)
 }
 
 // remove takes away services that are no longer declared. Tables go with their service.
