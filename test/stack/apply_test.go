@@ -69,6 +69,7 @@ domains: "example.org": {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	stack.Wipe(t) // of another bench
 	stack.StartJournal(t)
 	b := &bench{t: t, bin: t.TempDir(), dir: t.TempDir(), docker: stack.StartDocker(t)}
 	b.build()

@@ -445,17 +445,7 @@ func (d *disaster) destroy() {
 	for _, own := range []string{"mailserver-api:1", "usermgmt:1"} {
 		d.docker.Must("", "image", "rm", "--force", own)
 	}
-	for _, place := range []string{"/srv", "/mnt"} {
-		entries, err := os.ReadDir(place)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range entries {
-			if err := os.RemoveAll(filepath.Join(place, e.Name())); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	stack.Wipe(t)
 	if err := os.RemoveAll(d.dir); err != nil {
 		t.Fatal(err)
 	}
