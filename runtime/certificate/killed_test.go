@@ -1,6 +1,7 @@
 package certificate_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,14 +79,21 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := b.child(order{Config: b.keeper.Config, API: b.api, Directory: b.acme.Directory, DieAtReload: fault == nil})
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			started := make(chan struct{})
 			if fault != nil {
-				fault.Kind, fault.Notify = cloudflare.HangAfter, func() { _ = cmd.Process.Kill() }
+				fault.Kind, fault.Notify = cloudflare.HangAfter, func() { <-started; _ = cmd.Process.Kill() }
 				b.edge.Inject(*fault)
 			}
-			out, err := cmd.CombinedOutput()
+			err := cmd.Start()
+			close(started)
+			if err == nil {
+				err = cmd.Wait()
+			}
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || !exit.Sys().(syscall.WaitStatus).Signaled() {
-				t.Fatalf("not killed: %v: %s", err, out)
+				t.Fatalf("not killed: %v: %s", err, &out)
 			}
 			b.edge.Heal()
 			b.pair() // whatever it is, key and certificate belong together

@@ -488,6 +488,7 @@ func (d *disaster) bridge() {
 func (d *disaster) recovers(kills bool) (report recovery.Report) {
 	d.t.Helper()
 	var seen []string
+	patience := 0
 	for {
 		cmd := exec.Command(filepath.Join(d.bin, "mailplan"), "recover", "--json", "--identity", d.key, d.dir)
 		cmd.Env = d.env
@@ -519,10 +520,17 @@ func (d *disaster) recovers(kills bool) (report recovery.Report) {
 			d.t.Logf("%s", out.Bytes())
 			return report
 		}
-		if cmd.ProcessState.ExitCode() >= 0 {
+		if cmd.ProcessState.ExitCode() < 0 {
+			d.t.Logf("killed in %q", seen[len(seen)-1])
+			patience = 2
+			continue
+		}
+		// The host's Docker may still be at what the killed one had asked of it.
+		if patience--; patience < 0 || !strings.Contains(log.String(), "recover again goes on from here") {
 			d.t.Fatalf("recover: %v\n%s", err, log.String())
 		}
-		d.t.Logf("killed in %q", seen[len(seen)-1])
+		d.t.Logf("once more: %s", log.String())
+		time.Sleep(5 * time.Second)
 	}
 }
 
