@@ -537,7 +537,7 @@ func (d *disaster) recovers(kills bool) (report recovery.Report) {
 // compare holds what is there against what there was.
 func (d *disaster) compare(report recovery.Report, spooled string) {
 	t := d.t
-	if report.Spool == nil || report.Spool.Left != 0 || report.Spool.Dead != 0 || report.Spool.Waited == 0 {
+	if report.Spool == nil || report.Spool.Left != 0 || report.Spool.Dead != 0 { // the Worker may have been first, so some or none waited
 		t.Errorf("the spool: %+v", report.Spool)
 	}
 	d.arrived(spooled, missed)
