@@ -2,12 +2,7 @@ package rotate_test
 
 import (
 	"context"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +16,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-msgauth/dkim"
 
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply"
@@ -310,99 +303,6 @@ func (w *world) apply(steps int) {
 	w.dirty = false
 }
 
-// files are those that hold the passwords which a service offers or asks for, and that it knows as of its last start or
-// reload; of a folder, all that are in it.
-var files = map[string][]string{
-	"mariadb":  {"secrets/mariadb"},
-	"redis":    {"config/redis/users.acl"},
-	"rspamd":   {"config/rspamd/override.d/worker-controller.inc", "config/rspamd/local.d/redis.conf"},
-	"dovecot":  {"config/dovecot"},
-	"postfix":  {"config/postfix/mysql-sender-login.cf", "config/postfix/sasl_passwd"},
-	"usermgmt": {"secrets/USERMGMT_DB_PASSWORD"},
-}
-
-// offers are the passwords by who offers which to whom. What has no name in files is read each time.
-var offers = []struct{ who, secret, whom string }{
-	{"dovecot", model.SecretDovecotDB, "mariadb"},
-	{"postfix", model.SecretPostfixDB, "mariadb"},
-	{"usermgmt", model.SecretAccountsDB, "mariadb"},
-	{"config/roundcube", model.SecretRoundcubeDB, "mariadb"},
-	{"config/roundcube", model.SecretPasswordDB, "mariadb"},
-	{"secrets/mariadb/MYSQL_ROOT_PASSWORD", model.SecretMariaDBRoot, "mariadb"},
-	{"rspamd", model.SecretRedisPassword, "redis"},
-	{"secrets/redis/REDIS_PASSWORD", model.SecretRedisPassword, "redis"},
-	{"secrets/dovecot", model.SecretRspamdPassword, "rspamd"},
-}
-
-// took has the services of the changes that were made take note of their files, one after the other.
-func (w *world) took(changes []plan.Change) {
-	for _, c := range changes {
-		if c.Plane == plan.Containers && w.loaded != nil {
-			w.start(c.ID)
-			w.passwords("when " + c.ID + " has its files")
-		}
-	}
-}
-
-// start is what a service does when it starts or reloads: it takes its files as they are.
-func (w *world) start(service string) {
-	if service == "mailserver-api" {
-		w.loaded = w.daemon()
-	}
-	var all strings.Builder
-	for _, name := range files[service] {
-		all.WriteString(w.text(name))
-	}
-	w.services[service] = all.String()
-}
-
-// text is what a file holds, or all files in a folder.
-func (w *world) text(name string) string {
-	var all strings.Builder
-	w.check(filepath.WalkDir(w.hosted(name), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		all.Write(append(data, '\n'))
-		return err
-	}))
-	return all.String()
-}
-
-// passwords holds that whoever offers a password has one that the other side takes.
-func (w *world) passwords(when string) {
-	w.Helper()
-	for _, o := range offers {
-		offered, ok := w.services[o.who]
-		if !ok {
-			offered = w.text(o.who)
-		}
-		good := false
-		for _, value := range w.ever[o.secret] {
-			good = good || strings.Contains(offered, value) && strings.Contains(w.services[o.whom], value)
-		}
-		if !good {
-			w.Fatalf("%s, %s: %s refuses the %s of %s", w.now.Format(time.DateOnly), when, o.whom, o.secret, o.who)
-		}
-	}
-}
-
-// connector holds that the host has the token of the tunnel, as it is after an apply.
-func (w *world) connector() {
-	w.Helper()
-	server, err := cloudflare.New(filepath.Join(w.box, "edge"), cloudflare.Options{})
-	w.check(err)
-	token, err := server.TunnelToken("home")
-	w.check(err)
-	if got := strings.TrimSpace(w.text("secrets/TUNNEL_TOKEN")); got != token {
-		w.Fatalf("%s: a connector that starts is refused", w.now.Format(time.DateOnly))
-	}
-	if n := len(w.tokens); n == 0 || w.tokens[n-1] != token {
-		w.tokens = append(w.tokens, token)
-	}
-}
-
 // daemon is what the ingest does when it starts: it reads its configuration and the files that this names.
 func (w *world) daemon() map[string][]string {
 	var conf struct {
@@ -454,120 +354,6 @@ func (w *world) look(when string) {
 			w.Fatalf("%s, %s: %s signs, and DNS has %q", w.now.Format(time.DateOnly), when, name, server.TXT(name))
 		}
 	}
-}
-
-type key struct {
-	selector string
-	private  []byte
-}
-
-var signer = regexp.MustCompile(`selector = "([^"]+)"; path = "/etc/rspamd/dkim/(.+)\.[^.]+\.key"`)
-
-// signing is what Rspamd signs with, by domain. Key files must be nobody else's to read.
-func (w *world) signing() map[string]key {
-	conf, err := os.ReadFile(w.hosted("config/rspamd/local.d/dkim_signing.conf"))
-	w.check(err)
-	out := map[string]key{}
-	for _, m := range signer.FindAllStringSubmatch(string(conf), -1) {
-		name := w.hosted("config/rspamd/dkim/" + m[2] + "." + m[1] + ".key")
-		info, err := os.Stat(name)
-		w.check(err)
-		if info.Mode().Perm()&0o077 != 0 {
-			w.Fatalf("%s may be read by others: %v", name, info.Mode())
-		}
-		private, err := os.ReadFile(name)
-		w.check(err)
-		out[m[2]] = key{m[1], private}
-	}
-	return out
-}
-
-// day ends a day: resolvers remember it, a message is signed for each domain, and the week's messages are verified.
-func (w *world) day() {
-	server, err := cloudflare.New(filepath.Join(w.box, "edge"), cloudflare.Options{})
-	w.check(err)
-	zone := map[string][]string{}
-	for _, d := range w.load().Model.Domains {
-		for _, s := range d.Selectors {
-			name := s.Name + "._domainkey." + d.Name
-			zone[name] = server.TXT(name)
-		}
-	}
-	w.history = append(w.history, zone)
-	for domain, k := range w.signing() {
-		w.sent = append(w.sent, message{w.now, w.sign(domain, k)})
-	}
-	w.sent = slices.DeleteFunc(w.sent, func(m message) bool { return w.now.Sub(m.at) > 7*24*time.Hour })
-	for _, m := range w.sent {
-		for lag := range min(3, len(w.history)) {
-			w.verify(m, lag)
-		}
-	}
-}
-
-// seen is a name as a resolver has it that is so many days behind.
-func (w *world) seen(name string, lag int) []string {
-	if i := len(w.history) - 1 - lag; i >= 0 {
-		return w.history[i][name]
-	}
-	return nil
-}
-
-func (w *world) everywhere(domain, selector, secret string) bool {
-	private, ok := w.values().m[secret]
-	if !ok {
-		return false
-	}
-	_, p, err := dkimkey.Public([]byte(private))
-	w.check(err)
-	for lag := range 3 {
-		if !rotate.Publishes(w.seen(selector+"._domainkey."+domain, lag), p) {
-			return false
-		}
-	}
-	return true
-}
-
-func (w *world) sign(domain string, k key) string {
-	private, err := parse(k.private)
-	w.check(err)
-	var b strings.Builder
-	mail := fmt.Sprintf("From: x@%s\r\nTo: y@elsewhere.example\r\nSubject: %s\r\n\r\nHello.\r\n", domain, w.now)
-	w.check(dkim.Sign(&b, strings.NewReader(mail), &dkim.SignOptions{Domain: domain, Selector: k.selector, Signer: private, Hash: crypto.SHA256}))
-	return b.String()
-}
-
-func parse(private []byte) (crypto.Signer, error) {
-	if block, _ := pem.Decode(private); block != nil {
-		k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		return k.(crypto.Signer), nil
-	}
-	seed, err := base64.StdEncoding.DecodeString(string(private))
-	if err != nil {
-		return nil, err
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
-}
-
-func (w *world) verify(m message, lag int) {
-	w.Helper()
-	results, err := dkim.VerifyWithOptions(strings.NewReader(m.signed), &dkim.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
-		if texts := w.seen(strings.TrimSuffix(name, "."), lag); len(texts) > 0 {
-			return texts, nil
-		}
-		return nil, errors.New("no such name")
-	}})
-	w.check(err)
-	for _, r := range results {
-		if r.Err != nil {
-			w.Fatalf("%s: a message of %s signed on %s does not verify at a resolver %d days behind: %v",
-				w.now.Format(time.DateOnly), r.Domain, m.at.Format(time.DateOnly), lag, r.Err)
-		}
-	}
-	w.verified++
 }
 
 // kept holds that a key goes from the site only when it signs no more for as long as the site says, and not much later.
