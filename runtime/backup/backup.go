@@ -18,9 +18,11 @@ import (
 	"time"
 
 	"filippo.io/age"
+
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // Executor makes the snapshots of one site.
@@ -143,7 +145,7 @@ func rememberKey(state string, key ed25519.PublicKey) error {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return err
 	}
-	return replaceFile(path, append(known, line+"\n"...))
+	return durable.Replace(path, append(known, line+"\n"...))
 }
 
 // Trusted returns the public keys whose snapshots the configuration believes: those it names, and those

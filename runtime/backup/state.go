@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/pack"
-	"golang.org/x/sys/unix"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // ErrBusy says that another run, restore or drill is going on.
@@ -81,27 +83,7 @@ func (x *Executor) remember(change func(*Record)) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(x.statePath("record.json"), append(data, '\n'))
-}
-
-// replaceFile writes a file so that a reader sees the old or the new one, whenever the power goes.
-func replaceFile(path string, data []byte) error {
-	temporary := path + ".new"
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	return local.SyncDir(filepath.Dir(path))
+	return durable.Replace(x.statePath("record.json"), append(data, '\n'))
 }
 
 func (x *Executor) basePath(hash string) string { return x.statePath("manifest-" + hash + ".tsv") }

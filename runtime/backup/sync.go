@@ -13,6 +13,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
 	"github.com/mailplan/mailplan/runtime/backup/offsite"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // ErrNoOffsite says that the configuration names no bucket.
@@ -64,7 +65,7 @@ func (x *Executor) keepReceipt(r *offsite.Receipt) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(x.statePath(receiptName(r)), manifest.SignLine(body, x.key)); err != nil {
+	if err := durable.Replace(x.statePath(receiptName(r)), manifest.SignLine(body, x.key)); err != nil {
 		return err
 	}
 	return x.dropReceipts(r.Sent)

@@ -16,6 +16,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/mailplan/mailplan/runtime/certificate/pair"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // ACME is an Authority that speaks RFC 8555, and RFC 9773 where the server does.
@@ -137,5 +138,5 @@ func (a *ACME) newKey() (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, replaceFile(a.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key, durable.Replace(a.KeyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }

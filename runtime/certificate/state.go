@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // ErrBusy says that another process is at it.
@@ -56,7 +58,7 @@ func (k *Keeper) remember(m memory) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(k.path("certificate.json"), append(data, '\n'))
+	return durable.Replace(k.path("certificate.json"), append(data, '\n'))
 }
 
 // lock keeps every other process out until unlock is called. The kernel gives it back when the process dies.
@@ -72,31 +74,4 @@ func (k *Keeper) lock() (unlock func(), err error) {
 		return nil, errors.Join(fmt.Errorf("%w (%s)", ErrBusy, file.Name()), file.Close())
 	}
 	return func() { file.Close() }, nil
-}
-
-// replaceFile writes a file of root's so that a reader sees the old or the new one, whenever the power goes.
-func replaceFile(path string, data []byte) error {
-	temporary := path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

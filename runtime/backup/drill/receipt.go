@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // Receipt is what a drill found. It is kept signed.
@@ -73,13 +73,7 @@ func keep(state string, r *Receipt, key ed25519.PrivateKey) error {
 		return err
 	}
 	path := filepath.Join(dir, r.Finished.UTC().Format("20060102T150405Z"))
-	if err := os.WriteFile(path+".new", manifest.SignLine(body, key), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return local.SyncDir(dir)
+	return durable.Replace(path, manifest.SignLine(body, key))
 }
 
 // Latest returns the newest receipt below a state folder, or nil when there was no drill yet. One that

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // Building is a snapshot which has not appeared yet.
@@ -65,25 +67,13 @@ func (b *Building) WriteFile(name string, data []byte) error {
 	return os.WriteFile(filepath.Join(b.Dir, name), data, 0o600)
 }
 
-func writeSynced(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
 // Discard removes what was built.
 func (b *Building) Discard() error { return os.RemoveAll(b.Dir) }
 
 // Commit makes the snapshot, once it is synced, appear as kind/name, in place of one of the same name.
 func (b *Building) Commit(kind, name string) (string, error) {
 	target := filepath.Join(b.store.kind(kind), name)
-	if err := SyncDir(b.Dir); err != nil {
+	if err := durable.Sync(b.Dir); err != nil {
 		return "", err
 	}
 	err := unix.Renameat2(unix.AT_FDCWD, b.Dir, unix.AT_FDCWD, target, unix.RENAME_NOREPLACE)
@@ -93,7 +83,7 @@ func (b *Building) Commit(kind, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("commit %s/%s: %w", kind, name, err)
 	}
-	return target, SyncDir(filepath.Dir(target))
+	return target, durable.Sync(filepath.Dir(target))
 }
 
 // Sync makes everything built durable: all files at once, so that the file system's journal is written
@@ -119,7 +109,7 @@ func syncNew(path string) error {
 	if st.Nlink > 1 {
 		return nil
 	}
-	return SyncDir(path)
+	return durable.Sync(path)
 }
 
 // exchange swaps the built folder with the one it replaces and removes that.
@@ -127,7 +117,7 @@ func (b *Building) exchange(target string) error {
 	if err := unix.Renameat2(unix.AT_FDCWD, b.Dir, unix.AT_FDCWD, target, unix.RENAME_EXCHANGE); err != nil {
 		return err
 	}
-	if err := SyncDir(filepath.Dir(target)); err != nil {
+	if err := durable.Sync(filepath.Dir(target)); err != nil {
 		return err
 	}
 	return os.RemoveAll(b.Dir)
@@ -150,13 +140,4 @@ func (s Store) CopyTo(dir, kind, name string) error {
 	}
 	_, err = b.Commit(kind, name)
 	return err
-}
-
-// SyncDir makes the names in a folder, or the bytes of a file, durable.
-func SyncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

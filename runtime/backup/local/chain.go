@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 func (s Store) chain() string { return filepath.Join(s.Path, "chain") }
@@ -45,13 +46,7 @@ func (s Store) keep(sequence int64, file []byte) error {
 		return err
 	}
 	path := filepath.Join(s.chain(), fmt.Sprintf("%08d", sequence))
-	if err := writeSynced(path+".new", file); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return SyncDir(s.chain())
+	return durable.Replace(path, file)
 }
 
 // Chain returns all heads in order, and everything wrong with them: a bad signature, a gap, a head

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // Keep says how many snapshots of each kind remain.
@@ -59,7 +61,7 @@ func (s Store) remove(one Snapshot) error {
 	if err := os.Rename(one.Dir, hidden); err != nil {
 		return err
 	}
-	if err := SyncDir(filepath.Dir(hidden)); err != nil {
+	if err := durable.Sync(filepath.Dir(hidden)); err != nil {
 		return err
 	}
 	return os.RemoveAll(hidden)

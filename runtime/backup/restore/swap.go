@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mailplan/mailplan/runtime/backup/local"
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // Reserved is how the names begin which a restore uses beside the restored files. Backups leave them out.
@@ -150,7 +150,7 @@ func writeReady(path string, data []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return local.SyncDir(filepath.Dir(path))
+	return durable.Sync(filepath.Dir(path))
 }
 
 // run moves the old names out and the new ones in. Each step shows in the folders themselves, so

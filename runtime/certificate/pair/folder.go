@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/mailplan/mailplan/runtime/durable"
 )
 
 // The names that servers read, and what is behind them: both lead through current, a link to one of the versions, so
@@ -107,7 +109,7 @@ func (f Folder) lay(name string, chain, key []byte) error {
 	if err := errors.Join(os.RemoveAll(temporary), f.directory(temporary)); err != nil {
 		return err
 	}
-	if err := errors.Join(f.write(filepath.Join(temporary, ChainFile), chain), f.write(filepath.Join(temporary, KeyFile), key), sync(temporary)); err != nil {
+	if err := errors.Join(f.write(filepath.Join(temporary, ChainFile), chain), f.write(filepath.Join(temporary, KeyFile), key), durable.Sync(temporary)); err != nil {
 		return err
 	}
 	place := filepath.Join(all, name)
@@ -117,7 +119,7 @@ func (f Folder) lay(name string, chain, key []byte) error {
 	if err := os.Rename(temporary, place); err != nil {
 		return err
 	}
-	return sync(all)
+	return durable.Sync(all)
 }
 
 func (f Folder) directory(path string) error {
@@ -128,15 +130,7 @@ func (f Folder) directory(path string) error {
 }
 
 func (f Folder) write(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close(), f.own(path))
+	return errors.Join(durable.Write(path, data), f.own(path))
 }
 
 func (f Folder) own(path string) error {
@@ -152,14 +146,14 @@ func (f Folder) use(name string) error {
 		return err
 	}
 	if f.linked() {
-		return sync(f.Path)
+		return durable.Sync(f.Path)
 	}
 	for _, file := range []string{ChainFile, KeyFile} {
 		if err := f.link(filepath.Join(current, file), file); err != nil {
 			return err
 		}
 	}
-	return sync(f.Path)
+	return durable.Sync(f.Path)
 }
 
 // link replaces what has the name by a link, in one step.
@@ -188,13 +182,4 @@ func (f Folder) prune(keep ...string) error {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(all, e.Name())))
 	}
 	return err
-}
-
-// sync makes the names in a folder durable.
-func sync(folder string) error {
-	dir, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
