@@ -51,6 +51,21 @@ func (f Field) json() string {
 	return strings.Replace(text, `{"secret":`, `{"secret": `, 1)
 }
 
+// plain is the value as YAML reads it back.
+func (f Field) plain() any {
+	switch v := f.Value.(type) {
+	case []string:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = v[i]
+		}
+		return list
+	case Secret:
+		return map[string]any{"secret": string(v)}
+	}
+	return f.Value
+}
+
 // table is a kind of data file. Rows are found by their address; set changes one or adds it.
 type table interface {
 	set(content []byte, address string, fields []Field) ([]byte, error)

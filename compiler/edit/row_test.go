@@ -64,6 +64,25 @@ func TestSetRow(t *testing.T) {
 			"- {address: a@e.org}\n"},
 		{"yaml flow row in order", "users.yaml", "- {address: a@e.org}\n- {address: c@e.org}\n", "b@e.org", []Field{{"quotaMB", 1}, {"name", "B"}},
 			"- {address: a@e.org}\n- {address: b@e.org, quotaMB: 1, name: B}\n- {address: c@e.org}\n"},
+		{"yaml flow value on several lines", "users.yaml", "- {address: a@e.org,   # the boss\n   quotaMB: 1 , # small\n   sendAs: [x@e.org, # one\n      y@e.org]}\n- {address: b@e.org}\n", "a@e.org", quota,
+			"- {address: a@e.org,   # the boss\n   quotaMB: 9 , # small\n   sendAs: [x@e.org, # one\n      y@e.org]}\n- {address: b@e.org}\n"},
+		{"yaml flow new field on several lines", "users.yaml", "- {\n    address: a@e.org, # boss\n    name: A # short\n  }\n", "a@e.org", quota,
+			"- {\n    address: a@e.org, # boss\n    name: A, # short\n    quotaMB: 9\n  }\n"},
+		{"yaml flow new field behind a last comma", "users.yaml", "- {\n    address: a@e.org,\n    name: A, # short\n  }\n", "a@e.org", quota,
+			"- {\n    address: a@e.org,\n    name: A, # short\n    quotaMB: 9,\n  }\n"},
+		{"yaml flow field out of several lines", "users.yaml", "- {address: a@e.org, # boss\n   # why\n   state: retired, # soon\n   name: A, # short\n   quotaMB: 1 # small\n  }\n", "a@e.org", []Field{{"state", nil}, {"quotaMB", nil}},
+			"- {address: a@e.org, # boss\n   # why\n   name: A # short\n  }\n"},
+		{"yaml flow list", "users.yaml", "[{address: a@e.org}, {address: c@e.org}]\n", "b@e.org", quota, "[{address: a@e.org}, {address: b@e.org, quotaMB: 9}, {address: c@e.org}]\n"},
+		{"yaml flow list on several lines", "users.yaml", "# all\n[\n  {address: a@e.org}, # a\n  # c\n  {address: c@e.org}, # c\n]\n", "b@e.org", quota,
+			"# all\n[\n  {address: a@e.org}, # a\n  {address: b@e.org, quotaMB: 9},\n  # c\n  {address: c@e.org}, # c\n]\n"},
+		{"yaml flow list, at its end", "users.yaml", "[ {address: z@e.org}, # z\n  {address: c@e.org} ] # end\n", "b@e.org", quota,
+			"[ {address: z@e.org}, # z\n  {address: c@e.org},\n  {address: b@e.org, quotaMB: 9} ] # end\n"},
+		{"yaml flow list, empty", "users.yaml", "[]\n", "b@e.org", quota, "[{address: b@e.org, quotaMB: 9}]\n"},
+		{"yaml written as JSON", "users.yaml", "[\r\n  {\"address\":\"a@e.org\",\"quotaMB\":1},\r\n  {\"address\":\"b@e.org\"}\r\n]\r\n", "b@e.org", []Field{{"name", "B"}},
+			"[\r\n  {\"address\":\"a@e.org\",\"quotaMB\":1},\r\n  {\"address\":\"b@e.org\", \"name\": \"B\"}\r\n]\r\n"},
+		{"yaml value in JSON", "users.yaml", "[{\"address\":\"a@e.org\",\"quotaMB\":1}]\n", "a@e.org", quota, "[{\"address\":\"a@e.org\",\"quotaMB\":9}]\n"},
+		{"yaml first field out", "users.yaml", "-   state: retired # soon\n    address: a@e.org\n", "a@e.org", []Field{{"state", nil}}, "-   address: a@e.org\n"},
+		{"yaml row below its dash", "users.yaml", "-\n  address: a@e.org\n", "b@e.org", quota, "-\n  address: a@e.org\n- address: b@e.org\n  quotaMB: 9\n"},
 		{"yaml first row", "users.yaml", "", "a@e.org", quota, "- address: a@e.org\n  quotaMB: 9\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -98,7 +117,7 @@ func TestSetRowRefused(t *testing.T) {
 	for file, content := range map[string]string{
 		"users.csv":  "",
 		"users.json": `{"address": "a@e.org"}`,
-		"users.yaml": "[{address: a@e.org}]\n",
+		"users.yaml": "address: a@e.org\n",
 		"users.toml": "",
 	} {
 		if out, err := SetRow(file, []byte(content), "b@e.org", nil); err == nil {
@@ -107,15 +126,18 @@ func TestSetRowRefused(t *testing.T) {
 	}
 }
 
-// TestFlowRefused names the line and what to do.
-func TestFlowRefused(t *testing.T) {
+// TestYAMLRefused names the line and what to do, where an edit would do more than it should or does not find its place.
+func TestYAMLRefused(t *testing.T) {
 	for content, line := range map[string]string{
-		"[{address: a@e.org}]\n": "line 1: ", "# all\n\n[{address: a@e.org},\n {address: b@e.org}]\n": "line 3: ",
-		"- address: b@e.org\n- {address: a@e.org,\n   name: A}\n": "line 2: ",
+		"users: [{address: a@e.org}]\n":                                              "line 1: ",
+		"- address: b@e.org\n- &a {address: a@e.org,\n   name: A}\n":                 "line 2: ",
+		"- address: b@e.org\n- *b\n":                                                 "",
+		"- &b {quotaMB: 3}\n- address: a@e.org\n  <<: *b\n":                          "",
+		"- address: b@e.org\n- {address: a@e.org, quotaMB: !!int \"1,\", name: A}\n": "",
 	} {
-		_, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{{"quotaMB", 1}})
-		if err == nil || !strings.Contains(err.Error(), line+"only users one below the other") || !strings.Contains(err.Error(), "or make the edit by hand") {
-			t.Errorf("%q: %v", content, err)
+		out, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{{"quotaMB", nil}})
+		if err == nil || line != "" && !(strings.Contains(err.Error(), line) && strings.Contains(err.Error(), "or make the edit by hand")) {
+			t.Errorf("%q: %v\n%s", content, err, out)
 		}
 	}
 }
@@ -125,24 +147,51 @@ func TestFlowKeepsTheRest(t *testing.T) {
 	odd := []string{`x`, `"a, b}"`, `'it''s, {x}'`, `"q\"}, "`, `a'b"c`, `é – 名`, `"# no"`, `[x, "y, z"]`, `{secret: "a, b"}`, `~`, `"tab\t"`, ` spaced `}
 	for _, first := range odd {
 		for _, second := range odd {
-			content := "- {name: " + first + ", address: a@e.org, x: " + second + "} # end\n- {address: b@e.org}\n"
-			for _, f := range []Field{{"name", "N, {n}"}, {"x", 7}, {"quotaMB", 3}, {"name", nil}, {"x", nil}} {
-				out, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{f})
-				if err != nil {
-					t.Fatalf("%s: %v", content, err)
-				}
-				var before, after []map[string]any
-				if err := errors.Join(yaml.Unmarshal([]byte(content), &before), yaml.Unmarshal(out, &after)); err != nil {
-					t.Fatalf("%s -> %s: %v", content, out, err)
-				}
-				if before[0][f.Name] = f.Value; f.Value == nil {
-					delete(before[0], f.Name)
-				}
-				if d := cmp.Diff(before, after); d != "" || !strings.Contains(string(out), "} # end\n- {address: b@e.org}\n") {
-					t.Errorf("%s -> %s: %s", content, out, d)
-				}
+			for _, layout := range layouts {
+				keeps(t, strings.NewReplacer("FIRST", first, "SECOND", second).Replace(layout))
 			}
 		}
+	}
+}
+
+// layouts of two rows, of which the first has two odd values.
+var layouts = []string{
+	"- {name: FIRST, address: a@e.org, x: SECOND} # end\n- {address: b@e.org}\n",
+	"- {name: FIRST,\n   address: a@e.org, # c1\n   x: SECOND} # end\n- {address: b@e.org}\n",
+	"- {\n    # c0\n    name: FIRST, # c1\n    address: a@e.org,\n    # c2\n    x: SECOND, # c3\n  } # end\n- {address: b@e.org}\n",
+	"- { address: a@e.org, name: FIRST\n    , x: SECOND # c1\n  } # end\n- {address: b@e.org}\n",
+	"[ {name: FIRST, address: a@e.org,\n  x: SECOND}, # c1\n  {address: b@e.org} ] # end\n",
+	"- name: FIRST\n  # c1\n  address: a@e.org # c2\n  x: SECOND # c3\n- {address: b@e.org} # end\n",
+}
+
+// keeps makes every kind of edit and reads it back.
+func keeps(t *testing.T, content string) {
+	t.Helper()
+	for _, f := range []Field{{"name", "N, {n}"}, {"x", 7}, {"quotaMB", 3}, {"name", nil}, {"x", nil}} {
+		out, err := SetRow("users.yaml", []byte(content), "a@e.org", []Field{f})
+		if err != nil {
+			t.Fatalf("%s: %s: %v", content, f.Name, err)
+		}
+		var before, after []map[string]any
+		if err := errors.Join(yaml.Unmarshal([]byte(content), &before), yaml.Unmarshal(out, &after)); err != nil {
+			t.Fatalf("%s -> %s: %v", content, out, err)
+		}
+		if before[0][f.Name] = f.Value; f.Value == nil {
+			delete(before[0], f.Name)
+		}
+		if d := cmp.Diff(before, after); d != "" {
+			t.Errorf("%s -> %s: %s", content, out, d)
+		}
+		left := strings.Count(string(out), "# c") + strings.Count(string(out), "# end")
+		if want := strings.Count(content, "# c") + strings.Count(content, "# end"); left < want-1 || f.Value != nil && left != want {
+			t.Errorf("%s -> %s: of %d comments %d are left", content, out, want, left)
+		}
+	}
+	if out, err := RemoveRow("users.yaml", []byte(content), "a@e.org"); err != nil || !strings.Contains(string(out), "{address: b@e.org}") {
+		t.Errorf("%s -> %s, %v", content, out, err)
+	}
+	if _, err := SetRow("users.yaml", []byte(content), "aa@e.org", []Field{{"quotaMB", 1}}); err != nil {
+		t.Errorf("%s: add: %v", content, err)
 	}
 }
 
