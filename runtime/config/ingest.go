@@ -77,6 +77,7 @@ type Policy struct {
 // LMTP is the mail store's delivery port.
 type LMTP struct {
 	Address         string   `json:"address"`                   // host:port, or unix:PATH
+	Concurrency     int      `json:"concurrency,omitempty"`     // small messages that the store works on at once, others wait; default 8
 	MaxIdle         int      `json:"maxIdle,omitempty"`         // connections kept open; default 16
 	IdleTimeout     Duration `json:"idleTimeout,omitempty"`     // an idle connection is closed after; default 60s
 	ConnectTimeout  Duration `json:"connectTimeout,omitempty"`  // dial, greeting and LHLO; default 10s
@@ -138,6 +139,9 @@ func (c *Ingest) problems(at string) (found Problems) {
 	}
 	if c.LMTP != nil {
 		checkDialable(&found, at+".lmtp.address", c.LMTP.Address)
+		if c.LMTP.Concurrency < 0 {
+			found.add(at+".lmtp.concurrency", "%d is not above 0", c.LMTP.Concurrency)
+		}
 	}
 	if c.Maildir != nil {
 		required(&found, at+".maildir.root", c.Maildir.Root)

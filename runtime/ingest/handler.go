@@ -44,10 +44,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d *delivery) res
 	if r.ContentLength > s.conf.MaxMessageBytes {
 		return d.failed(errTooLarge)
 	}
-	if !s.takeSlot(r.Context()) {
+	if !s.slots.take(r.Context()) {
 		return d.failed(errBusy)
 	}
-	defer func() { <-s.slots }()
+	defer s.slots.give()
 	return d.run(r.Context(), src)
 }
 
@@ -81,23 +81,28 @@ func isMessageType(value string) bool {
 
 var errBusy = errors.New("too many messages at once")
 
-// takeSlot waits for one of the places that bound how many messages are worked on at once.
-func (s *Server) takeSlot(ctx context.Context) bool {
+// places bound how many messages something is done with at once.
+type places chan struct{}
+
+// take waits for a place, first come, first served. It has the patience of a sender that can spool.
+func (p places) take(ctx context.Context) bool {
 	select {
-	case s.slots <- struct{}{}:
+	case p <- struct{}{}:
 		return true
 	default:
 	}
 	patience := time.NewTimer(20 * time.Second)
 	defer patience.Stop()
 	select {
-	case s.slots <- struct{}{}:
+	case p <- struct{}{}:
 		return true
 	case <-patience.C:
 	case <-ctx.Done():
 	}
 	return false
 }
+
+func (p places) give() { <-p }
 
 // failed answers a request that ended for one reason, whatever its recipients are.
 func (d *delivery) failed(err error) result {

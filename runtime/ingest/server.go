@@ -6,6 +6,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -49,14 +50,15 @@ type Server struct {
 	ledger  *ledger.Ledger   // nil: nothing is remembered
 	spill   spill
 	busy    mailboxes
-	slots   chan struct{}
+	slots   places // of messages that are worked on
+	turns   places // of small messages that the mail store works on: more of them only keep each other from its processors
 	metrics *metrics
 }
 
 // New builds the endpoint: reads secrets and recipient table and opens the ledger. It reports all that
 // is wrong with them at once and listens nowhere.
 func New(conf *config.Ingest, log *slog.Logger, registry prometheus.Registerer) (*Server, error) {
-	s := &Server{conf: conf, log: log, slots: make(chan struct{}, conf.MaxDeliveries),
+	s := &Server{conf: conf, log: log, slots: make(places, conf.MaxDeliveries),
 		spill: spill{dir: conf.Spill.Dir, max: conf.Spill.MaxBytes}}
 	var errs []error
 	var err error
@@ -82,13 +84,11 @@ func New(conf *config.Ingest, log *slog.Logger, registry prometheus.Registerer) 
 
 func (s *Server) openTargets() (errs []error) {
 	if c := s.conf.LMTP; c != nil {
-		s.lmtp = &lmtp.Pool{Address: c.Address, Hostname: s.conf.Hostname, MaxIdle: c.MaxIdle,
+		s.lmtp = &lmtp.Pool{Address: c.Address, Hostname: s.conf.Hostname, MaxIdle: cmp.Or(c.MaxIdle, 16),
 			IdleTimeout: c.IdleTimeout.Or(time.Minute), Timeouts: lmtp.Timeouts{
 				Connect: c.ConnectTimeout.Or(10 * time.Second), Envelope: c.EnvelopeTimeout.Or(75 * time.Second),
 				Block: c.BlockTimeout.Or(time.Minute), Commit: c.CommitTimeout.Or(2 * time.Minute)}}
-		if s.lmtp.MaxIdle == 0 {
-			s.lmtp.MaxIdle = 16
-		}
+		s.turns = make(places, cmp.Or(c.Concurrency, 8))
 	}
 	if c := s.conf.Maildir; c != nil {
 		s.maildir = &maildir.Store{Root: c.Root}

@@ -34,6 +34,13 @@ func (d *delivery) transact(ctx context.Context, g group, size int64, send func(
 		return nil
 	}
 	defer release()
+	if d.small {
+		if !d.server.turns.take(ctx) {
+			d.settleAll(g.at, deferred("4.3.2", "mail store is busy"))
+			return nil
+		}
+		defer d.server.turns.give()
+	}
 	t, err := d.server.lmtp.Begin(ctx, env)
 	if err != nil {
 		d.storeDown(g, err)
