@@ -204,6 +204,9 @@ func (s *Site) Each(f func(name string, c Container)) {
 // ForwardPort is where Postfix takes scanned mail from the ingest and from sieve, on container networks only.
 const ForwardPort = 10025
 
+// SieveDaemon is how Postfix tells Rspamd that a message comes from sieve.
+const SieveDaemon = "SIEVE"
+
 // PostfixCheckPort is where the health check of Postfix asks a process that is new each time, on its loopback.
 const PostfixCheckPort = 10024
 

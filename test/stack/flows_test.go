@@ -68,6 +68,7 @@ func (a actors) flows() []flow {
 		{"submission: foreign address refused", mail(a.refusesSender("alice@other.example", "not owned by user"))},
 		{"submission: null sender refused", mail(a.refusesSender("", "null sender"))},
 		{"submission: no relay without sign-in", mail(a.closed)},
+		{"vacation: the reply is signed and from nobody", mail(a.replies)},
 		{"learning: a message moved to Junk is learnt as spam", mail(a.learns)},
 	}, a.moreFlows(), []flow{
 		{"user retired in the database alone: no sign-in, mail waits", mail(a.retires)},
@@ -206,14 +207,47 @@ func (a actors) submits(port string) func() error {
 		if err != nil {
 			return err
 		}
-		verified, err := dkim.VerifyWithOptions(strings.NewReader(string(sent.Data)), &dkim.VerifyOptions{
-			LookupTXT: func(string) ([]string, error) { return []string{a.dkimRecord}, nil },
-		})
-		if err != nil || len(verified) != 1 || verified[0].Err != nil || verified[0].Domain != "example.com" {
-			return fmt.Errorf("signatures: %+v, %w", verified, err)
-		}
-		return nil
+		return a.verified(sent)
 	}
+}
+
+// verified holds that the site has signed a message.
+func (a actors) verified(sent stack.Sent) error {
+	signatures, err := dkim.VerifyWithOptions(strings.NewReader(string(sent.Data)), &dkim.VerifyOptions{
+		LookupTXT: func(string) ([]string, error) { return []string{a.dkimRecord}, nil },
+	})
+	if err != nil || len(signatures) != 1 || signatures[0].Err != nil || signatures[0].Domain != "example.com" {
+		return fmt.Errorf("signatures: %+v, %w", signatures, err)
+	}
+	return nil
+}
+
+// replies has alice away for a moment.
+func (a actors) replies() (err error) {
+	away := func(change string) error {
+		_, err := a.project.SQL("USE mailserver; " + change)
+		if err == nil {
+			_, err = a.project.Compose("exec", "--no-TTY", "dovecot", "doveadm", "auth", "cache", "flush")
+		}
+		return err
+	}
+	if err := away("INSERT INTO vacations (user_id, active, subject, body, addresses) " +
+		"SELECT id, 1, 'At the sea', 'Back soon.', email FROM users WHERE email = 'alice@example.com'"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, away("DELETE FROM vacations")) }()
+	message := strings.Replace(letter("writer@partner.example", "are you there"), "someone@partner.example", "alice@example.com", 1)
+	if err := a.send("alice@example.com", message); err != nil {
+		return err
+	}
+	sent, err := a.relayedTo("Subject: At the sea")
+	if err == nil && (sent.From != "" || len(sent.To) != 1 || sent.To[0] != "writer@partner.example") {
+		err = fmt.Errorf("from %q to %v", sent.From, sent.To)
+	}
+	if err != nil {
+		return err
+	}
+	return a.verified(sent)
 }
 
 func (a actors) stripped() error {

@@ -48,7 +48,7 @@ func TestProbe24(t *testing.T) {
 	r := daemon.NewTrixieRoot(t)
 	r.User("vmail", 1000)
 	r.Mount(dir, "/etc/dovecot")
-	r.Mount(compressed(t), "/client.gz")
+	r.Mount(daemon.Self(t), "/client.gz")
 	r.Hosts("mariadb", "postfix", "rspamd")
 	if result := r.Script(strings.Replace(vacation24Root, "TestVacation24", "TestProbe24", 1)); result.Err != nil {
 		t.Errorf("%v\n%s\n%s", result.Err, result.Stdout, result.Stderr)

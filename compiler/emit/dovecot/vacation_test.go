@@ -57,7 +57,7 @@ func TestVacation24(t *testing.T) {
 	if os.Getenv("MAILPLAN_INSIDE") != "" {
 		box := listen(t)
 		message(t, "friend@remote.test", "alice@example.com", "alice@example.com", "")
-		box.reply(t, "friend@remote.test", `休暇中です "now" %u %{user}`, "こんにちは。\"soon\"")
+		box.reply(t, "alice@example.com", "friend@remote.test", `休暇中です "now" %u %{user}`, "こんにちは。\"soon\"")
 		message(t, "friend@remote.test", "alice@example.com", "alice@example.com", "")
 		box.silent(t, "the second message")
 		if err := os.WriteFile("/tmp/users", []byte("alice@example.com\nbob@example.com\n"), 0o644); err != nil {
@@ -87,7 +87,7 @@ func TestVacation24(t *testing.T) {
 	r := daemon.NewTrixieRoot(t)
 	r.User("vmail", 1000)
 	r.Mount(dir, "/etc/dovecot")
-	r.Mount(compressed(t), "/client.gz")
+	r.Mount(daemon.Self(t), "/client.gz")
 	r.Hosts("mariadb", "postfix", "rspamd")
 	if result := r.Script(vacation24Root); result.Err != nil {
 		t.Errorf("%v\n%s\n%s", result.Err, result.Stdout, result.Stderr)
@@ -123,7 +123,7 @@ func vacations(t *testing.T) {
 
 	away(t, db, alice, awaySubject, awayBody, "sales@example.com", nil, nil)
 	message(t, "friend@remote.test", alice, alice, "")
-	box.reply(t, "friend@remote.test", awaySubject, awayBody)
+	box.reply(t, alice, "friend@remote.test", awaySubject, awayBody)
 	for why, m := range map[string]struct{ from, to, more string }{
 		"again":                {"friend@remote.test", alice, ""},
 		"a bounce":             {"", alice, ""},
@@ -138,13 +138,13 @@ func vacations(t *testing.T) {
 		box.silent(t, why)
 	}
 	message(t, "customer@remote.test", alice, "sales@example.com", "")
-	box.reply(t, "customer@remote.test", awaySubject, awayBody)
+	box.reply(t, alice, "customer@remote.test", awaySubject, awayBody)
 
 	if _, err := db.Exec("UPDATE vacations SET version = version + 1, subject = ''"); err != nil {
 		t.Fatal(err)
 	}
 	message(t, "friend@remote.test", alice, alice, "")
-	box.reply(t, "friend@remote.test", "Auto: hello", awayBody)
+	box.reply(t, alice, "friend@remote.test", "Auto: hello", awayBody)
 
 	for day, c := range []struct {
 		starts, ends any
@@ -154,7 +154,7 @@ func vacations(t *testing.T) {
 		from := fmt.Sprintf("day%d@remote.test", day)
 		message(t, from, alice, alice, "")
 		if c.want {
-			box.reply(t, from, "S", "B")
+			box.reply(t, alice, from, "S", "B")
 		} else {
 			box.silent(t, from)
 		}
@@ -162,10 +162,10 @@ func vacations(t *testing.T) {
 	// As much as fits, and each byte one that takes two on its way to Dovecot's delivery.
 	away(t, db, bob, strings.Repeat("件", 100), strings.Repeat("\r\n", 1500), strings.TrimSpace(strings.Repeat(strings.Repeat("x", 64)+"@"+strings.Repeat("y", 100)+".example ", 5)), nil, nil)
 	message(t, "many@remote.test", bob, bob, "")
-	box.reply(t, "many@remote.test", strings.Repeat("件", 100), "")
+	box.reply(t, bob, "many@remote.test", strings.Repeat("件", 100), "")
 	away(t, db, bob, strings.Repeat("%", 200), strings.Repeat("%", 3000), strings.TrimSpace(strings.Repeat(strings.Repeat("%", 64)+"@"+strings.Repeat("y", 100)+".example ", 5)), nil, nil)
 	message(t, "signs@remote.test", bob, bob, "")
-	box.reply(t, "signs@remote.test", strings.Repeat("%", 200), strings.Repeat("%", 3000))
+	box.reply(t, bob, "signs@remote.test", strings.Repeat("%", 200), strings.Repeat("%", 3000))
 	if _, err := db.Exec("UPDATE vacations SET body = ?", strings.Repeat("x", 3001)); err == nil {
 		t.Error("the database takes more than fits")
 	}
@@ -183,7 +183,7 @@ func ownScript(t *testing.T, db *sql.DB, box inbox) {
 	}
 	away(t, db, alice, "from the console", "B", "", nil, nil)
 	message(t, "script@remote.test", alice, alice, "")
-	box.reply(t, "script@remote.test", "from the console", "B")
+	box.reply(t, alice, "script@remote.test", "from the console", "B")
 	box.silent(t, "an answer of his script besides")
 	if found, err := os.ReadDir(home + "/Maildir/.Work/new"); err != nil || len(found) != 1 {
 		t.Errorf("his script does not do what it did: %v, %v", found, err)
@@ -283,8 +283,9 @@ func (b inbox) silent(t *testing.T, why string) {
 	}
 }
 
-// reply holds that one answer went to somebody, and could start no war of answers.
-func (b inbox) reply(t *testing.T, to, subject, body string) {
+// reply holds that one answer of a user went to somebody, and could start no war of answers. Rspamd knows whose it is by the
+// sender, whom it takes out of it.
+func (b inbox) reply(t *testing.T, user, to, subject, body string) {
 	t.Helper()
 	got := b.next()
 	if got == nil {
@@ -302,7 +303,7 @@ func (b inbox) reply(t *testing.T, to, subject, body string) {
 	if err != nil || !strings.Contains(string(text), body) {
 		t.Errorf("body %q (%v), want %q", text, err, body)
 	}
-	if got.from != "" || got.to != to || !strings.HasPrefix(m.Header.Get("Auto-Submitted"), "auto-replied") {
+	if got.from != user || got.to != to || !strings.HasPrefix(m.Header.Get("Auto-Submitted"), "auto-replied") {
 		t.Errorf("from %q to %q, %v", got.from, got.to, m.Header)
 	}
 }

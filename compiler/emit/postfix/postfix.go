@@ -41,6 +41,7 @@ type view struct {
 type forward struct {
 	Listen, Client string
 	Port           int
+	Daemon         string // as Rspamd is told the door's name; empty asks it nothing
 }
 
 // Files emits config/postfix.
@@ -104,7 +105,7 @@ func newView(s *model.Site) (view, error) {
 		RecipientRate:    10 * c.MaxRecipients,
 		RelayPassword:    model.SecretMark(s.Relay.Password.Secret),
 		DatabasePassword: model.SecretMark(model.SecretPostfixDB),
-		Forward:          []forward{{Port: model.ForwardPort}, {Port: model.ForwardPort}},
+		Forward:          []forward{{Port: model.ForwardPort}, {Port: model.ForwardPort, Daemon: model.SieveDaemon}},
 		CheckPort:        model.PostfixCheckPort,
 	}
 	if v.RelayLevel == "" {

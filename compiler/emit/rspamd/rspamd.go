@@ -33,6 +33,7 @@ type view struct {
 	ScanBytes int     // largest message that goes to ClamAV
 	Greylist  float64 // score at which greylisting begins
 	Tempfail  bool    // a message that could not be scanned comes again
+	Sieve     string  // what Postfix calls itself to us for what comes from sieve
 }
 
 // signer is one domain with the key it signs with.
@@ -69,6 +70,7 @@ func newView(s *model.Site) view {
 		ScanBytes: s.Containers.ClamAV.MaxMessageMiB << 20,
 		Greylist:  r.Scores.AddHeader * 2 / 3,
 		Tempfail:  s.Edge.Ingest.Verdict.ScanFailure == "tempfail",
+		Sieve:     model.SieveDaemon,
 	}
 }
 

@@ -60,20 +60,7 @@ type reply struct {
 // makes them.
 func alive(t *testing.T, s *model.Site, script string) []reply {
 	t.Helper()
-	files := emittest.Emit(t, rspamd.Files, s)
-	dir := emittest.Layout(t, files, "config/rspamd", func(name string) string {
-		if strings.HasPrefix(name, "dkim/") {
-			key, err := secrets.NewGenerator(s).Make(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return key
-		}
-		return "value-of-" + strings.ReplaceAll(name, "_", "-")
-	})
-	r := daemon.NewTrixieRoot(t)
-	r.Mount(dir, "/etc/rspamd.site")
-	r.Hosts("redis", "clamav", "fuzzy1.rspamd.com", "fuzzy2.rspamd.com")
+	r := rspamdAndRedis(t, emittest.Layout(t, emittest.Emit(t, rspamd.Files, s), "config/rspamd", signingKeys(t, s)))
 	result := r.Script(rspamdAlive + scan + script + "\ncat /tmp/rspamd.log >&2\n")
 	var replies []reply
 	for line := range strings.Lines(result.Stdout) {
@@ -87,6 +74,33 @@ func alive(t *testing.T, s *model.Site, script string) []reply {
 		t.Fatalf("no replies: %v\n%s", result.Err, result.Stderr)
 	}
 	return replies
+}
+
+// signingKeys gives keys as mailplan makes them, each always the same, and something for every other secret.
+func signingKeys(t *testing.T, s *model.Site) func(name string) string {
+	made := map[string]string{}
+	return func(name string) string {
+		if !strings.HasPrefix(name, "dkim/") {
+			return "value-of-" + strings.ReplaceAll(name, "_", "-")
+		}
+		if made[name] == "" {
+			key, err := secrets.NewGenerator(s).Make(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made[name] = key
+		}
+		return made[name]
+	}
+}
+
+// rspamdAndRedis is a root for rspamdAlive.
+func rspamdAndRedis(t *testing.T, dir string) *daemon.Root {
+	t.Helper()
+	r := daemon.NewTrixieRoot(t)
+	r.Mount(dir, "/etc/rspamd.site")
+	r.Hosts("redis", "clamav", "rspamd", "fuzzy1.rspamd.com", "fuzzy2.rspamd.com")
+	return r
 }
 
 // TestVerdict sends as several users: only one's own addresses may stand in From, and those are signed;
