@@ -19,8 +19,10 @@ import (
 
 // recovering is what recover is told.
 type recovering struct {
-	identity string
-	json     bool
+	identity  string
+	scanFirst bool
+	noScan    bool
+	json      bool
 	recovery.Recovery
 }
 
@@ -34,6 +36,10 @@ accounts, passwords and what the filter has learnt from the newest backup off-si
 that is back, and then comes in. The age key opens the site's secrets, among them those of the bucket, and the backup.
 Nothing else is needed.
 
+All mail was scanned for malware when it came in. It is scanned once more, with the signatures of today, when people have
+it back: what is found moves to quarantine and is reported. After a break-in, --scan-first scans all of it before any
+service starts, which takes hours where there is much.
+
 It works on an empty host only. Cut off, it goes on when it is called again, from wherever that is. A part of the data
 is brought back by mailpland restore, on the host.
 
@@ -45,10 +51,12 @@ is brought back by mailpland restore, on the host.
 	f := cmd.Flags()
 	f.StringVar(&o.identity, "identity", "", "age identity file that opens the secrets and the backup (required)")
 	f.StringVar(&o.From, "from", "", "another backup than the newest: s3://BUCKET/PREFIX@YYYY-MM-DD, or a folder on the host")
-	f.StringSliceVar(&o.Trust, "trust", nil, "public signing key of the backup to believe, where it is not that of the secrets")
-	f.BoolVar(&o.NoScan, "no-scan", false, "do not have the data scanned for malware")
+	f.StringSliceVar(&o.Trust, "trust", nil, "public signing key of the backup to believe, where it is neither that of the secrets nor among backup: signers")
+	f.BoolVar(&o.scanFirst, "scan-first", false, "have the data scanned for malware before any service starts, not when mail is back")
+	f.BoolVar(&o.noScan, "no-scan", false, "do not have the data scanned for malware")
 	f.DurationVar(&o.Patience, "patience", 10*time.Minute, "how long the mail at the edge may take to come in")
 	f.BoolVar(&o.json, "json", false, "print the report as JSON")
+	cmd.MarkFlagsMutuallyExclusive("scan-first", "no-scan")
 	return cmd
 }
 
@@ -68,6 +76,12 @@ func (c *cli) recover(ctx context.Context, args []string, o recovering) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, closer()) }()
+	switch {
+	case o.scanFirst:
+		o.Scan = recovery.ScanFirst
+	case o.noScan:
+		o.Scan = recovery.ScanNever
+	}
 	o.Say = func(what string) { c.say("%s", what) }
 	o.Progress = c.progress()
 	report, err := o.Run(ctx)
@@ -123,16 +137,14 @@ func (c *cli) recovered(r *recovery.Report, asJSON bool) error {
 	if asJSON {
 		return c.json(r)
 	}
-	fmt.Fprintf(c.out, "%s is back, in %s\n", r.Site, r.Finished.Sub(r.Started).Round(time.Second))
+	fmt.Fprintf(c.out, "%s is back: people had their mail after %s, all was done after %s\n", r.Site, since(r.Started, r.Open), since(r.Started, r.Finished))
 	fmt.Fprintf(c.out, "  backup of %s (run %d): %d files, %s, databases %s\n", r.Data.Taken.Format("2006-01-02 15:04Z"), r.Data.Sequence,
 		r.Data.Files+r.Data.Present, megabytes(r.Data.Bytes), strings.Join(r.Data.Databases, ", "))
 	fmt.Fprintf(c.out, "  what changed between %s and the loss is not in it\n", r.Data.Taken.Format("2006-01-02 15:04Z"))
 	if s := r.Spool; s != nil {
 		fmt.Fprintf(c.out, "  mail that had waited at the edge: %s came in, %s\n", count(s.Waited-s.Left, "message"), count(s.Dead, "dead letter"))
 	}
-	for _, path := range r.Data.Infected {
-		fmt.Fprintf(c.out, "  INFECTED, in quarantine: %s\n", path)
-	}
+	c.scanned(r)
 	for _, note := range append(r.Data.Notes, r.Notes...) {
 		fmt.Fprintf(c.out, "  note: %s\n", note)
 	}
@@ -140,6 +152,31 @@ func (c *cli) recovered(r *recovery.Report, asJSON bool) error {
 		fmt.Fprintf(c.out, "  %6.1fs %s\n", s.Seconds, s.Name)
 	}
 	return nil
+}
+
+func since(start, end time.Time) time.Duration { return end.Sub(start).Round(time.Second) }
+
+// scanned tells what was scanned, when, and what was found.
+func (c *cli) scanned(r *recovery.Report) {
+	found := r.Data.Infected
+	switch {
+	case r.Scan != nil:
+		fmt.Fprintf(c.out, "  scanned for malware when mail was back, in %s: %s\n", since(r.Scan.Started, r.Scan.Finished), strings.Join(r.Scan.Places, ", "))
+		found = append(found, r.Scan.Infected...)
+		for _, path := range r.Scan.Left {
+			fmt.Fprintf(c.out, "  INFECTED, and left since a server has it open: %s\n", path)
+		}
+		for _, note := range r.Scan.Notes {
+			fmt.Fprintf(c.out, "  note: %s\n", note)
+		}
+	case len(r.Data.Unscanned) > 0:
+		fmt.Fprintf(c.out, "  NOT scanned for malware: %s\n", strings.Join(r.Data.Unscanned, ", "))
+	default:
+		fmt.Fprintln(c.out, "  scanned for malware before any service started")
+	}
+	for _, path := range found {
+		fmt.Fprintf(c.out, "  INFECTED, in quarantine: %s\n", path)
+	}
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

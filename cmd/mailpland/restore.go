@@ -47,7 +47,8 @@ func newRestoreCmd() *cobra.Command {
 Whole classes are staged beside the live data, checked and scanned, then swapped
 in; what was there is kept in .mailpland-before-DATE. Stop the services first.
 --user adds one person's mail to the mailbox in use, below the folder Restored,
-and touches nothing else. An interrupted restore goes on when it is run again.`,
+and touches nothing else. An interrupted restore goes on when it is run again;
+with --journal it leaves out the classes that an earlier call brought back whole.`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
@@ -62,7 +63,8 @@ and touches nothing else. An interrupted restore goes on when it is run again.`,
 	f.BoolVar(&c.options.OnlyMissing, "only-missing", false, "only messages the user's mailbox does not hold in any folder")
 	f.BoolVar(&c.options.DryRun, "dry-run", false, "change nothing, say what would be restored")
 	f.StringVar(&c.options.Target, "target", "", "put the classes into this folder instead of where they live")
-	f.BoolVar(&c.options.NoScan, "no-scan", false, "do not ask the virus scanner")
+	f.BoolVar(&c.options.NoScan, "no-scan", false, "do not ask the virus scanner; mailpland scan does that later")
+	f.StringVar(&c.options.Journal, "journal", "", "file that remembers which classes are back: a call with the same one goes on after those, however long ago it was")
 	f.BoolVar(&c.scanOnly, "scan-only", false, "restore into a scratch folder, scan it, report, remove it")
 	f.BoolVar(&c.wait, "wait", false, "wait for another backup, restore or drill to end")
 	f.BoolVar(&c.json, "json", false, "print the report as JSON")
@@ -78,7 +80,7 @@ func (c *restoring) run(cmd *cobra.Command) error {
 	if c.identity == "" {
 		return errors.New("--identity: name the age identity file that opens the backup")
 	}
-	release, err := c.lock(cmd.Context(), conf.State)
+	release, err := lock(cmd.Context(), conf.State, c.wait)
 	if err != nil {
 		return err
 	}
@@ -104,10 +106,10 @@ func (c *restoring) run(cmd *cobra.Command) error {
 }
 
 // lock keeps others off, at once or when they have ended.
-func (c *restoring) lock(ctx context.Context, state string) (release func(), err error) {
+func lock(ctx context.Context, state string, wait bool) (release func(), err error) {
 	for {
 		release, err = backup.Lock(state)
-		if !c.wait || !errors.Is(err, backup.ErrBusy) {
+		if !wait || !errors.Is(err, backup.ErrBusy) {
 			return release, err
 		}
 		select {
@@ -266,13 +268,20 @@ func (c *restoring) print(w io.Writer, r restore.Report) error {
 		verb = "would restore"
 	}
 	fmt.Fprintf(w, "backup of %s (run %d): %s %d files, %s; %d were there already\n", r.Taken.Format("2006-01-02 15:04Z"), r.Sequence, verb, r.Files, size(r.Bytes), r.Present)
-	for _, group := range []struct {
-		title string
-		lines []string
-	}{{"to", r.Places}, {"database", r.Databases}, {"what was there is in", r.Before}, {"INFECTED, in quarantine", r.Infected}, {"note", r.Notes}} {
-		for _, line := range group.lines {
-			fmt.Fprintf(w, "  %s: %s\n", group.title, line)
-		}
+	for _, group := range []group{{"to", r.Places}, {"database", r.Databases}, {"what was there is in", r.Before}, {"not scanned for malware", r.Unscanned}, {"INFECTED, in quarantine", r.Infected}, {"note", r.Notes}} {
+		group.print(w)
 	}
 	return nil
+}
+
+// group is lines of a report with the same title.
+type group struct {
+	title string
+	lines []string
+}
+
+func (g group) print(w io.Writer) {
+	for _, line := range g.lines {
+		fmt.Fprintf(w, "  %s: %s\n", g.title, line)
+	}
 }

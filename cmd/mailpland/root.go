@@ -16,6 +16,7 @@ func verbs() []*cobra.Command {
 		newHealthCmd(),
 		newBackupCmd(),
 		newRestoreCmd(),
+		newScanCmd(),
 		newDrillCmd(),
 		newAccountsCmd(),
 		newConsoleCmd(),

@@ -5,6 +5,7 @@
 package recovery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ type Recovery struct {
 	Identity []byte   // age identities, as in their file; one opens the backup
 	From     string   // the backup, as mailpland restore takes it; empty for the newest, off-site where there is a bucket
 	Trust    []string // further signing keys to believe
-	NoScan   bool     // do not have the data scanned for malware
+	Scan     Scan
 	Spool    *letters.Spool
 	// Patience is how long the spool may take to drain.
 	Patience time.Duration
@@ -38,16 +39,30 @@ type Recovery struct {
 	Progress apply.Progress
 }
 
+// Scan is when the data is scanned for malware.
+type Scan string
+
+// The times there are. All that is in a backup was scanned when it came in as mail, so people have theirs before it is
+// scanned once more, which takes hours where there is much: but not where the host was broken into.
+const (
+	ScanAfter Scan = ""      // when the mail is back and what waited has come in
+	ScanFirst Scan = "first" // before any service sees it
+	ScanNever Scan = "never"
+)
+
 // Report is what a recovery did. It is its journal, too: what it holds was done.
 type Report struct {
 	Site     string    `json:"site"`
 	Revision string    `json:"revision,omitempty"`
 	Started  time.Time `json:"started"`
+	Open     time.Time `json:"open,omitzero"` // when people had their mail, and mail came in again
 	Finished time.Time `json:"finished,omitzero"`
 	Backup   string    `json:"backup,omitempty"` // where it was read from
+	Scanning Scan      `json:"scanning,omitempty"`
 	Data     Restored  `json:"data"`
 	Steps    []Step    `json:"steps"`
 	Spool    *Drained  `json:"spool,omitempty"` // nil where the site has none
+	Scan     *Scanned  `json:"scan,omitempty"`  // of the data in its place; nil where there was none
 	Notes    []string  `json:"notes,omitempty"`
 }
 
@@ -66,8 +81,27 @@ type Restored struct {
 	Bytes     int64     `json:"bytes"`
 	Present   int64     `json:"present"` // there already, from a run that was cut off
 	Infected  []string  `json:"infected"`
+	Unscanned []string  `json:"unscanned"` // places that were not scanned before services saw them
 	Databases []string  `json:"databases"`
 	Notes     []string  `json:"notes"`
+	Classes   []Class   `json:"classes"` // in the order in which they came back
+}
+
+// Class is what one class took.
+type Class struct {
+	Name    string  `json:"name"`
+	Files   int64   `json:"files"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Scanned is what mailpland scan says of itself.
+type Scanned struct {
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Places   []string  `json:"places"`
+	Infected []string  `json:"infected"` // in quarantine
+	Left     []string  `json:"left"`     // where they were, since a server has them open
+	Notes    []string  `json:"notes"`
 }
 
 // Drained is what became of the mail that had come meanwhile.
@@ -96,41 +130,51 @@ func (r *Recovery) steps() []step {
 		{"lay", "lay folders, files, secrets and programs", (*Recovery).lay},
 		{"base", "start what the data needs", (*Recovery).base},
 		{"choose", "find the backup", (*Recovery).choose},
+		{"restore", r.restoring(), (*Recovery).restore},
+		{"start", "start all services but the tunnel", (*Recovery).start},
+		{"converge", "bring everything to the site, and let mail in", (*Recovery).converge},
+		{"drain", "take the mail that waits at the edge", (*Recovery).drain},
 	}
-	for _, class := range r.classes() {
-		list = append(list, step{"restore " + class, "restore " + class, func(r *Recovery, ctx context.Context, report *Report) error {
-			return r.restore(ctx, report, class)
-		}})
+	if r.scans() {
+		list = append(list, step{"scan", "scan for malware what was restored, while mail goes on", (*Recovery).scan})
 	}
-	return append(list,
-		step{"start", "start all services but the tunnel", (*Recovery).start},
-		step{"converge", "bring everything to the site, and let mail in", (*Recovery).converge},
-		step{"drain", "take the mail that waits at the edge", (*Recovery).drain},
-	)
+	return list
 }
 
-// Run recovers, or goes on with what an earlier run did not finish.
+// Run recovers, or goes on with what an earlier run did not finish. What still waits at the edge keeps nothing else waiting.
 func (r *Recovery) Run(ctx context.Context) (*Report, error) {
 	report, err := r.begin(ctx)
 	if err != nil {
 		return report, err
 	}
+	var waits error
 	for _, s := range r.steps() {
 		if slices.ContainsFunc(report.Steps, func(done Step) bool { return done.Name == s.name }) {
 			continue
 		}
-		r.Say(s.what)
-		start := time.Now()
-		if err := s.run(r, ctx, report); err != nil {
-			return report, fmt.Errorf("%s: %w", s.what, err)
-		}
-		report.Steps = append(report.Steps, Step{s.name, time.Since(start).Seconds()})
-		if err := r.note(report); err != nil {
+		err := r.do(ctx, s, report)
+		if errors.Is(err, errWaits) {
+			waits = err
+		} else if err != nil {
 			return report, err
 		}
 	}
+	if waits != nil {
+		return report, waits
+	}
 	report.Finished = time.Now().UTC()
 	return report, r.note(report)
+}
+
+// do carries a step out and notes that it is done.
+func (r *Recovery) do(ctx context.Context, s step, report *Report) error {
+	r.Say(s.what)
+	start := time.Now()
+	if err := s.run(r, ctx, report); err != nil {
+		return fmt.Errorf("%s: %w", s.what, err)
+	}
+	report.Steps = append(report.Steps, Step{s.name, time.Since(start).Seconds()})
+	return r.note(report)
 }
 
 // begin takes up the journal of a recovery that was cut off, or begins one on an empty host.
@@ -139,12 +183,14 @@ func (r *Recovery) begin(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the journal of the recovery: %w", err)
 	}
-	report := &Report{Site: r.Site.Name, Revision: r.Revision, Started: time.Now().UTC()}
+	report := &Report{Site: r.Site.Name, Revision: r.Revision, Started: time.Now().UTC(), Scanning: r.Scan}
 	if known != nil {
 		if err := json.Unmarshal(known, report); err != nil {
 			return nil, fmt.Errorf("read the journal of the recovery: %w", err)
 		}
 		if report.Finished.IsZero() {
+			r.Scan = cmp.Or(r.Scan, report.Scanning) // what was asked for once needs no second time
+			report.Scanning = r.Scan
 			return report, nil
 		}
 		return nil, fmt.Errorf("%w: it was recovered at %s", ErrNotEmpty, report.Finished.Format(time.RFC3339))

@@ -1,12 +1,9 @@
 package recovery
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -57,88 +54,13 @@ func files(c plan.Change) bool {
 
 func (r *Recovery) lay(ctx context.Context, _ *Report) error { return r.apply(ctx, files, plan.Host) }
 
-// base starts the database, into which its dump is loaded, and the scanner, whose signatures a scan of the data needs.
+// base starts the database, into which its dump is loaded, and the scanner, if its signatures are needed before all else.
 func (r *Recovery) base(ctx context.Context, _ *Report) error {
 	needed := []string{"mariadb"}
-	if r.Site.Backup.ScanBeforeRestore && !r.NoScan {
+	if r.scans() && r.Scan == ScanFirst {
 		needed = append(needed, "clamav")
 	}
 	return r.apply(ctx, func(c plan.Change) bool { return slices.Contains(needed, c.ID) }, plan.Containers)
-}
-
-// choose settles on one backup, so that a run which goes on restores the same.
-func (r *Recovery) choose(ctx context.Context, report *Report) error {
-	report.Backup = r.From
-	if off := r.Site.Backup.Offsite; report.Backup == "" && off != nil {
-		report.Backup = "s3://" + path.Join(off.S3.Bucket, off.S3.Prefix)
-	}
-	chosen, err := r.mailpland(ctx, report.Backup, "--dry-run")
-	if err != nil {
-		return err
-	}
-	report.Data = Restored{Snapshot: chosen.Snapshot, Sequence: chosen.Sequence, Taken: chosen.Taken}
-	if strings.HasPrefix(report.Backup, "s3://") && !strings.Contains(report.Backup, "@") {
-		report.Backup += fmt.Sprintf("@%08d-%s", chosen.Sequence, chosen.Snapshot)
-	}
-	return nil
-}
-
-// fromSite are the classes that the site gives, fresher than any backup.
-var fromSite = []string{"config", "dkim"}
-
-// classes are those that only a backup has, the accounts before the mail.
-func (r *Recovery) classes() []string {
-	const accounts = "database"
-	var list []string
-	for _, class := range r.Site.Backup.Classes {
-		switch {
-		case class == accounts:
-			list = append([]string{accounts}, list...)
-		case !slices.Contains(fromSite, class):
-			list = append(list, class)
-		}
-	}
-	return list
-}
-
-func (r *Recovery) restore(ctx context.Context, report *Report, class string) error {
-	args := []string{"--component", class, "--wait"} // for a restore whose caller was cut off
-	if r.NoScan {
-		args = append(args, "--no-scan")
-	}
-	said, err := r.mailpland(ctx, report.Backup, args...)
-	if err == nil {
-		report.Data.add(said)
-	}
-	return err
-}
-
-// add counts what one more class says.
-func (d *Restored) add(more Restored) {
-	d.Files, d.Bytes, d.Present = d.Files+more.Files, d.Bytes+more.Bytes, d.Present+more.Present
-	d.Infected, d.Databases = append(d.Infected, more.Infected...), append(d.Databases, more.Databases...)
-	for _, note := range more.Notes {
-		if !slices.Contains(d.Notes, note) {
-			d.Notes = append(d.Notes, note)
-		}
-	}
-}
-
-// mailpland has the host's own program restore. The identity goes to its standard input, and never onto the host's disk.
-func (r *Recovery) mailpland(ctx context.Context, from string, args ...string) (said Restored, err error) {
-	root := r.Site.Host.Root
-	argv := []string{path.Join(root, "bin", "mailpland"), "restore", "--json", "--identity", "-", "--config", path.Join(root, "config", "runtime", "backup.json")}
-	if from != "" {
-		argv = append(argv, "--from", from)
-	}
-	for _, key := range r.Trust {
-		argv = append(argv, "--trust", key)
-	}
-	out, err := r.Target.Run(ctx, bytes.NewReader(r.Identity), append(argv, args...)...)
-	if err != nil {
-		return said, err
-	}
-	return said, json.Unmarshal(out, &said)
 }
 
 // tunnel is the service by which mail comes in.
@@ -158,8 +80,15 @@ func (r *Recovery) converge(ctx context.Context, report *Report) error {
 	if r.Site.Backup.Offsite != nil {
 		report.Notes = append(report.Notes, "the bucket's own settings were not looked at: mailplan status, with the credentials of the account")
 	}
-	return r.apply(ctx, every)
+	if err := r.apply(ctx, every); err != nil {
+		return err
+	}
+	report.Open = time.Now().UTC()
+	return nil
 }
+
+// errWaits says that mail is still at the edge.
+var errWaits = errors.New("not all of it came; mailplan spool list shows what waits, and recover again waits on")
 
 // drain wakes the Worker until nothing waits that was there, or patience ends.
 func (r *Recovery) drain(ctx context.Context, report *Report) error {
@@ -190,7 +119,7 @@ func (r *Recovery) drain(ctx context.Context, report *Report) error {
 		report.Spool.Left, report.Spool.Dead = both(waiting, now), dead
 	}
 	if report.Spool.Left > 0 {
-		return errors.New("not all of it came; mailplan spool list shows what waits, and recover again waits on")
+		return errWaits
 	}
 	return nil
 }

@@ -28,16 +28,15 @@ func total(of map[[32]byte]int) (n int) {
 // figures compares the time with what reading the backup and writing the data take by themselves.
 func (d *disaster) figures(report recovery.Report) {
 	t := d.t
-	data := 0.0
+	took := map[string]float64{}
 	for _, s := range report.Steps {
-		if strings.HasPrefix(s.Name, "restore ") {
-			data += s.Seconds
-		}
+		took[s.Name] = s.Seconds
 	}
+	data, n := took["restore"], total(d.files)
 	read, bytes := d.reads()
 	write := d.writes()
-	t.Logf("recovered %d messages in %.1fs, of which %.1fs for the data; reading the backup (%d MB) takes %.1fs, writing the mail %.1fs: ratio %.2f",
-		total(d.files), report.Finished.Sub(report.Started).Seconds(), data, bytes>>20, read, write, data/(read+write))
+	t.Logf("%d messages: people had them after %.1fs, of which %.1fs for the data, %.3f ms a message; reading the backup (%d MB) takes %.1fs, writing the mail %.1fs: ratio %.2f; scanned after that in %.1fs",
+		n, report.Open.Sub(report.Started).Seconds(), data, 1000*data/float64(n), bytes>>20, read, write, data/(read+write), took["scan"])
 }
 
 // reads gets every pack from the bucket, opens and unpacks it.

@@ -99,11 +99,21 @@ exec docker compose --project-directory @ROOT@ exec -T dovecot doveadm -f json q
 
 // scanProgram is a container of its own, because the stack's scanner does not see the host's folders. Options,
 // output and exit codes are clamscan's.
-const scanProgram = `# clamscan of the stack's own image with the signatures that are there, over a folder of this host.
+const scanProgram = `# clamscan of the stack's own image with the signatures that are there, over folders and files of this host. Mail
+# comes first: it gets what processor time the services leave.
 set -eu
-for folder in "$@"; do :; done # the last argument
+n=$#
+for path; do
+	case $path in /*) set -- "$@" -v "$path:$path:ro" ;; esac
+done
+set -- "$@" -v @SIGNATURES@:/var/lib/clamav:ro --entrypoint clamscan @IMAGE@
+while [ "$n" -gt 0 ]; do # the arguments, to the end
+	set -- "$@" "$1"
+	shift
+	n=$((n - 1))
+done
 exec docker run --rm --network none --user 0:0 --read-only --tmpfs /tmp --cap-drop ALL --cap-add DAC_READ_SEARCH \
-	-v "$folder:$folder:ro" -v @SIGNATURES@:/var/lib/clamav:ro --entrypoint clamscan @IMAGE@ "$@"
+	--cpu-shares 128 "$@"
 `
 
 // executorUnit runs the schedule of backups and drills. It is root: mailboxes, keys and the database belong

@@ -311,7 +311,7 @@ func TestHostPrograms(t *testing.T) {
 		{"mariadb-dump", []string{"--defaults-file=/tmp/x", "--quick", "mailserver"}, "|mariadb-dump|--quick|mailserver|"},
 		{"mariadb", []string{"--no-defaults", "--help"}, "|mariadb|--help|"},
 		{"drill/imap", []string{"-c", "x"}, "|/mnt/ssd/mailserver/backup-drill:/mnt/ssd/mailserver/backup-drill|--entrypoint|/dovecot/libexec/dovecot/imap|dovecot/dovecot:2.4.5|-c|x|"},
-		{"clamscan", []string{"--infected", "/mnt/scratch dir"}, "|/mnt/scratch dir:/mnt/scratch dir:ro|-v|/mnt/ssd/mailserver/clamav:/var/lib/clamav:ro|--entrypoint|clamscan|clamav/clamav:1.4_base|--infected|/mnt/scratch dir|"},
+		{"clamscan", []string{"--infected", "/mnt/scratch dir", "/mnt/x"}, "|-v|/mnt/scratch dir:/mnt/scratch dir:ro|-v|/mnt/x:/mnt/x:ro|-v|/mnt/ssd/mailserver/clamav:/var/lib/clamav:ro|--entrypoint|clamscan|clamav/clamav:1.4_base|--infected|/mnt/scratch dir|/mnt/x|"},
 	}
 	for _, tt := range tests {
 		cmd := exec.Command(filepath.Join(dir, tt.program), tt.args...)

@@ -95,7 +95,9 @@ func (s Snapshot) Open(ctx context.Context, name string) (extract.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	return &remoteFile{ctx: ctx, bucket: s.bucket, object: o}, nil
+	f := &remoteFile{bucket: s.bucket, object: o}
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	return f, nil
 }
 
 // original finds the oldest version of an object: the one sent, since nothing is sent twice.
@@ -138,24 +140,41 @@ func (b *Bucket) read(ctx context.Context, o Object, offset, n int64) ([]byte, e
 }
 
 // remoteFile reads ahead: a reader of a pack asks for 64 KiB at a time, and a request for each would
-// take a day.
+// take a day. Who reads on and on finds the next window on its way.
 type remoteFile struct {
 	ctx    context.Context
+	cancel context.CancelFunc
 	bucket *Bucket
 	object Object
-	at     int64 // of the window in the object
-	window []byte
-	ahead  int64 // how much to ask for next
+	window
+	ahead int64       // how much to ask for next
+	next  chan window // the one after this, once it is there; nil if it has not been asked for
 }
 
-// The least and the most to read ahead, in bytes.
+// window is a run of an object's bytes.
+type window struct {
+	at   int64
+	data []byte
+	err  error
+}
+
+func (w window) has(offset int64) bool {
+	return w.err == nil && w.at <= offset && offset < w.at+int64(len(w.data))
+}
+
+// The least and the most to read ahead, in bytes, and from where on a window is asked for before it is needed.
 const (
 	leastAhead = 128 << 10
+	early      = 2 << 20
 	mostAhead  = 8 << 20
 )
 
-func (f *remoteFile) Size() int64  { return f.object.Size }
-func (f *remoteFile) Close() error { return nil }
+func (f *remoteFile) Size() int64 { return f.object.Size }
+
+func (f *remoteFile) Close() error {
+	f.cancel()
+	return nil
+}
 
 // ReadAt is for one goroutine.
 func (f *remoteFile) ReadAt(p []byte, offset int64) (int, error) {
@@ -165,29 +184,44 @@ func (f *remoteFile) ReadAt(p []byte, offset int64) (int, error) {
 		if at >= f.object.Size {
 			return n, io.EOF
 		}
-		if at < f.at || at >= f.at+int64(len(f.window)) {
+		if !f.has(at) {
 			if err := f.fetch(at, int64(len(p)-n)); err != nil {
 				return n, err
 			}
 		}
-		n += copy(p[n:], f.window[at-f.at:])
+		n += copy(p[n:], f.data[at-f.at:])
 	}
 	return n, nil
 }
 
 // fetch reads a window; going on where the last ended doubles it.
 func (f *remoteFile) fetch(at, need int64) error {
-	if at == f.at+int64(len(f.window)) && at > 0 {
+	if at == f.at+int64(len(f.data)) && at > 0 {
 		f.ahead = min(2*f.ahead, mostAhead)
 	} else {
 		f.ahead = leastAhead
 	}
 	f.ahead = max(f.ahead, leastAhead)
-	n := min(max(need, f.ahead), f.object.Size-at)
-	data, err := f.bucket.read(f.ctx, f.object, at, n)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.object.Key, err)
+	var w window
+	if f.next != nil {
+		w, f.next = <-f.next, nil
 	}
-	f.at, f.window = at, data
+	if !w.has(at) {
+		w = f.get(at, max(need, f.ahead))
+	}
+	if w.err != nil {
+		return fmt.Errorf("%s: %w", f.object.Key, w.err)
+	}
+	f.window = w
+	if end := w.at + int64(len(w.data)); f.ahead >= early && end < f.object.Size {
+		next := make(chan window, 1)
+		f.next = next
+		go func() { next <- f.get(end, mostAhead) }()
+	}
 	return nil
+}
+
+func (f *remoteFile) get(at, n int64) window {
+	data, err := f.bucket.read(f.ctx, f.object, at, min(n, f.object.Size-at))
+	return window{at, data, err}
 }

@@ -26,7 +26,8 @@ type Options struct {
 	OnlyMissing bool     // of User: only messages which are nowhere in the mailbox any more
 	DryRun      bool     // change nothing, say what would be done
 	Target      string   // a folder to put the classes into, instead of where they live
-	NoScan      bool     // do not ask the virus scanner
+	NoScan      bool     // do not ask the virus scanner; InPlace can do it afterwards
+	Journal     string   // a file that remembers, for a caller that may be cut off, which classes are back; none if empty
 	Workers     int
 	Progress    func(files int, bytes int64)
 	Log         *slog.Logger
@@ -44,8 +45,17 @@ type Report struct {
 	Places    []string  `json:"places,omitempty"`    // where the files are now
 	Before    []string  `json:"before,omitempty"`    // where what was there before has been kept
 	Infected  []string  `json:"infected,omitempty"`  // files the scanner found something in; moved to quarantine
+	Unscanned []string  `json:"unscanned,omitempty"` // places whose files the scanner has not looked at
 	Databases []string  `json:"databases,omitempty"` // loaded
+	Classes   []Class   `json:"classes,omitempty"`   // those that are back, in this order
 	Notes     []string  `json:"notes,omitempty"`     // what the administrator should know or do
+}
+
+// Class is what the restore of one class took.
+type Class struct {
+	Name    string  `json:"name"`
+	Files   int64   `json:"files"` // with those that were there already
+	Seconds float64 `json:"seconds"`
 }
 
 // Restorer restores from one snapshot to one host.
@@ -79,12 +89,30 @@ func (r *Restorer) Run(ctx context.Context) (Report, error) {
 	if err != nil {
 		return r.report, err
 	}
+	return r.report, r.all(ctx, names)
+}
+
+// all restores the classes that the journal does not have.
+func (r *Restorer) all(ctx context.Context, names []string) error {
+	j, err := r.openJournal()
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
+		if slices.ContainsFunc(r.report.Classes, func(c Class) bool { return c.Name == name }) {
+			continue
+		}
+		start, before := time.Now(), r.report.Files+r.report.Present
 		if err := r.class(ctx, name); err != nil {
-			return r.report, fmt.Errorf("restore %s: %w", name, err)
+			return fmt.Errorf("restore %s: %w", name, err)
+		}
+		files := r.report.Files + r.report.Present - before
+		r.report.Classes = append(r.report.Classes, Class{name, files, time.Since(start).Seconds()})
+		if err := j.note(r.report); err != nil {
+			return err
 		}
 	}
-	return r.report, nil
+	return nil
 }
 
 func (r *Restorer) check() error {
@@ -94,6 +122,8 @@ func (r *Restorer) check() error {
 		return errors.New("a folder is of somebody: name the user too")
 	case o.OnlyMissing && o.User == "":
 		return errors.New("only-missing is for one user's mailbox: name the user")
+	case o.Journal != "" && (o.User != "" || o.DryRun || o.Target != ""):
+		return errors.New("a journal is for classes that go back to where they live")
 	case o.User != "" && !validUser(o.User):
 		return fmt.Errorf("%q is not a user such as alice@example.com", o.User)
 	}
@@ -140,7 +170,11 @@ func (r *Restorer) class(ctx context.Context, name string) error {
 		return r.count(name)
 	}
 	if r.Options.Target != "" {
-		return r.stageInto(ctx, name, filepath.Join(r.Options.Target, name))
+		dir := filepath.Join(r.Options.Target, name)
+		if err := r.stageInto(ctx, name, dir); err != nil {
+			return err
+		}
+		return syncDisk(dir)
 	}
 	declared := slices.IndexFunc(r.Config.Classes, func(c config.BackupClass) bool { return c.Name == name })
 	if declared < 0 {

@@ -20,17 +20,19 @@ import (
 )
 
 // stageInto writes a class's files below dir, which takes the place of the class's root. Files that are
-// there already with the right bytes stay, so that a restore which was interrupted goes on.
+// there already with the right bytes stay, so that a restore which was interrupted goes on. Nothing is
+// durable before the caller's syncDisk.
 func (r *Restorer) stageInto(ctx context.Context, class, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	s := &stage{r: r, class: class, dir: dir}
+	s := &stage{r: r, class: class, dir: dir, flush: flusher{dir: dir}}
 	if err := r.Snapshot.Entries(s.makeDir); err != nil {
 		return err
 	}
 	mine := func(e *manifest.Entry) bool { return e.Class() == class }
-	if err := r.Snapshot.Files(ctx, r.Options.Workers, mine, s.file); err != nil {
+	err := r.Snapshot.Files(ctx, r.Options.Workers, mine, s.file)
+	if err := errors.Join(err, s.flush.wait()); err != nil {
 		return err
 	}
 	if err := r.Snapshot.Entries(s.link); err != nil {
@@ -40,7 +42,7 @@ func (r *Restorer) stageInto(ctx context.Context, class, dir string) error {
 		return err
 	}
 	r.report.Places = append(r.report.Places, dir)
-	return syncDisk(dir)
+	return nil
 }
 
 // stage is a class on its way to a folder.
@@ -49,7 +51,8 @@ type stage struct {
 	class string
 	dir   string
 	dirs  []manifest.Entry
-	mu    sync.Mutex // guards the report
+	mu    sync.Mutex // guards the report, and what follows
+	flush flusher
 }
 
 // path is where the entry goes.
@@ -92,6 +95,7 @@ func (s *stage) file(e *manifest.Entry, content extract.Content) error {
 	} else {
 		s.r.report.Files++
 		s.r.report.Bytes += e.Size
+		s.flush.wrote(e.Size)
 	}
 	s.r.Options.Progress(1, e.Size)
 	return nil
@@ -203,17 +207,6 @@ func (s *stage) finishDirs() error {
 		}
 	}
 	return nil
-}
-
-// syncDisk waits until everything written to the file system of dir is on disk: one call instead of
-// one for each of many thousand files.
-func syncDisk(dir string) error {
-	file, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return unix.Syncfs(int(file.Fd()))
 }
 
 // uidGap is by how much the next UID of a restored folder is raised. The list in the backup is older

@@ -110,7 +110,7 @@ func (r *Restorer) stageAndScan(ctx context.Context, class string, s *swap) erro
 	if err := r.stageInto(ctx, class, s.tree()); err != nil {
 		return err
 	}
-	if err := r.scan(ctx, s.tree(), filepath.Join(s.root, Reserved+"quarantine-"+r.report.Snapshot)); err != nil {
+	if err := r.scan(ctx, s.tree(), s.root); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(s.tree())
