@@ -16,6 +16,8 @@ func edgeRules() []Rule {
 			Why: "a leaked token alone would let anyone put mail into any mailbox, again and again", find: ingestUnsigned},
 		{ID: "console-open", Severity: Warning, Holes: "C-073", Title: "a published console stands behind Access",
 			Why: "its sign-in page is open to the whole Internet", find: consoleOpen},
+		{ID: "access-unmade", Severity: Error, Holes: "C-073", Title: "what the console verifies is made by Access",
+			Why: "without an application before the console there is no AUD tag, and the console would refuse everybody", find: accessUnmade},
 		{ID: "subdomain-catchall", Severity: Error, Holes: "C-141", Title: "a subdomain has no catch-all",
 			Why: "Email Routing has catch-all rules on whole zones only (API error 2062)", find: subdomainCatchAll},
 		{ID: "subdomain-rules", Severity: Error, Holes: "C-141", Title: "a subdomain has at most 200 addresses",
@@ -74,6 +76,21 @@ func ingestUnsigned(c *checker) {
 func consoleOpen(c *checker) {
 	if name := c.site.Edge.Tunnel.Hostnames.Console; name != "" && !c.site.Edge.Access.Console {
 		c.report("edge.access.console", "%s is published without Access before it", name).fix("edge.access.console", "true")
+	}
+}
+
+func accessUnmade(c *checker) {
+	edge := c.site.Edge
+	if edge.Access.Verify == nil || edge.Access.Verify.Audience != "" {
+		return
+	}
+	switch {
+	case edge.Tunnel.Hostnames.Console == "":
+		c.report("edge.access.verify", "the console has no host name, so Access makes no tokens for it").
+			hint("declare edge.tunnel.hostnames.console")
+	case !edge.Access.Console:
+		c.report("edge.access.verify", "Access does not stand before %s, so it makes no tokens for it", edge.Tunnel.Hostnames.Console).
+			fix("edge.access.console", "true")
 	}
 }
 

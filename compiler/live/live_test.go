@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/apply"
+	"github.com/mailplan/mailplan/compiler/apply/access"
+	"github.com/mailplan/mailplan/compiler/apply/edge"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/live"
 	"github.com/mailplan/mailplan/compiler/plan"
@@ -42,7 +45,11 @@ func newRig(t *testing.T) rig {
 name: "small"
 host: {connect: "`+ssh.URL+`", root: "`+root+`", storage: {fast: "`+root+`-ssd", bulk: "`+root+`-hdd"}}
 relay: password: secret: "SENDGRID_API_KEY"
-edge: accountID: "`+id+`"
+edge: {
+	accountID: "`+id+`"
+	tunnel: hostnames: console: "account.example.org"
+	access: verify: team: "small"
+}
 backup: local: path: "`+root+`-backup"
 domains: "example.org": {
 	dkim: selectors: m1: {}
@@ -159,7 +166,7 @@ func (r rig) converge(t *testing.T, planes ...string) int {
 func TestApply(t *testing.T) {
 	r := newRig(t)
 	r.fill(t)
-	if _, err := r.plan(t, "host"); err == nil || !strings.Contains(err.Error(), "the token of a tunnel that is still to be made: apply the edge with it") {
+	if _, err := r.plan(t, "host"); err == nil || !strings.Contains(err.Error(), "the token of tunnel small, which is still to be made: apply the edge with it") {
 		t.Errorf("the host before there is a tunnel: %v", err)
 	}
 	if n := r.converge(t, "host", "edge"); n < 50 {
@@ -175,12 +182,73 @@ func TestApply(t *testing.T) {
 	if err != nil || len(token) < 20 {
 		t.Errorf("the tunnel's token on the host: %q, %v", token, err)
 	}
+	if a, b := r.audience(t), r.application(t, "account.example.org"); a != b {
+		t.Errorf("the console takes tokens for %q, Access gives them for %q", a, b)
+	}
 	info, err := os.Stat(filepath.Join(r.root, ".env"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf(".env on the host: %v, %v", info, err)
 	}
 	if _, err := r.open(t, "", "postbox"); err == nil || !strings.Contains(err.Error(), `no plane "postbox"`) {
 		t.Errorf("an unknown plane: %v", err)
+	}
+}
+
+// audience is whose tokens the console takes.
+func (r rig) audience(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.root, "config", "runtime", "access.aud"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// application is the AUD tag that the account has for a host name.
+func (r rig) application(t *testing.T, name string) string {
+	t.Helper()
+	account := edge.New(edge.Config{Token: canary, AccountID: r.site.Model.Edge.AccountID, BaseURL: r.env["MAILPLAN_CLOUDFLARE_URL"]})
+	apps, err := account.Apps(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(apps, func(a edge.App) bool { return a.Domain == name })
+	if i < 0 {
+		t.Fatalf("no application before %s", name)
+	}
+	return apps[i].AUD
+}
+
+// TestAnotherConsole moves the console to another name: the new application's tag is known only when it is made.
+func TestAnotherConsole(t *testing.T) {
+	r := newRig(t)
+	r.fill(t)
+	r.converge(t, "host", "edge")
+	was := r.audience(t)
+	file := filepath.Join(r.site.Source.Dir, "site.cue")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, strings.Replace(string(text), "account.example.org", "people.example.org", 1))
+	if r.site, err = compiler.Load(r.site.Source.Dir); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.plan(t, "host", "edge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Kind == access.KindApp && c.Verb == plan.Create })
+	tag := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return strings.HasSuffix(c.ID, "/access.aud") })
+	if app < 0 || tag < app {
+		t.Errorf("the application is step %d and its tag step %d", app, tag)
+	}
+	r.converge(t, "host", "edge")
+	if is := r.audience(t); is == was || is != r.application(t, "people.example.org") {
+		t.Errorf("the tag was %q and is %q", was, is)
+	}
+	if n := r.converge(t, "host", "edge"); n != 0 {
+		t.Errorf("after it %d steps are left", n)
 	}
 }
 

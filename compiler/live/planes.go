@@ -60,7 +60,7 @@ func planes(ctx context.Context, o Options, store *secrets.Store, h *host.Host, 
 	return append(list, offsite, smarthost, network), err
 }
 
-// edgePlanes are those of the account, which gives the host the token of the tunnel where the secrets do not have it.
+// edgePlanes are those of the account, which gives the host what only it knows.
 func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Host) (list []apply.Plane, err error) {
 	token, err := store.Value(o.Site.Edge.Token.Secret)
 	if err != nil && o.chose(plan.Edge) {
@@ -80,7 +80,7 @@ func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Ho
 			return nil, err
 		}
 	}
-	h.Secrets, err = cloudflare.WithToken(ctx, o.Site, account, list, store.Value)
+	h.Secrets, err = cloudflare.WithGiven(ctx, o.Site, account, list, store.Value)
 	return list, err
 }
 

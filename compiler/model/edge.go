@@ -79,12 +79,16 @@ type Access struct {
 	Verify       *Verify  `json:"verify,omitempty"`
 }
 
-// Verify lets the console see for itself that Access let a request through.
+// Verify lets the console see for itself that Access let a request through. An audience left empty is read from the account.
 type Verify struct {
 	Team     string `json:"team"`
-	Audience string `json:"audience"`
+	Audience string `json:"audience,omitempty"`
 	SignIn   bool   `json:"signIn"`
 }
+
+// GivenAudience marks in the tree where the AUD tag of the console's application goes. It is no secret, but only the account
+// knows it.
+const GivenAudience = "CONSOLE_ACCESS_AUDIENCE"
 
 // Issuer signs the team's tokens.
 func (v Verify) Issuer() string { return "https://" + v.Team + ".cloudflareaccess.com" }

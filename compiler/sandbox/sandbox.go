@@ -78,7 +78,7 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Secrets, err = provider.WithToken(context.Background(), s, account, front, keys.value); err != nil {
+	if h.Secrets, err = provider.WithGiven(context.Background(), s, account, front, keys.value); err != nil {
 		return nil, err
 	}
 	return &Sandbox{Dir: dir, Target: &converge.Target{

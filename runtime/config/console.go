@@ -22,10 +22,11 @@ type Console struct {
 
 // ConsoleAccess asks for a Cloudflare Access application token (JWT) besides all else.
 type ConsoleAccess struct {
-	Issuer   string `json:"issuer"`             // https://TEAM.cloudflareaccess.com
-	Audience string `json:"audience"`           // the application's AUD tag
-	KeysFile string `json:"keysFile,omitempty"` // the issuer's keys; left out, they are fetched from it
-	SignIn   bool   `json:"signIn,omitempty"`   // the mail address that Access vouches for signs in without a password
+	Issuer       string `json:"issuer"`                 // https://TEAM.cloudflareaccess.com
+	Audience     string `json:"audience,omitempty"`     // the application's AUD tag
+	AudienceFile string `json:"audienceFile,omitempty"` // or a file with it
+	KeysFile     string `json:"keysFile,omitempty"`     // the issuer's keys; left out, they are fetched from it
+	SignIn       bool   `json:"signIn,omitempty"`       // the mail address that Access vouches for signs in without a password
 }
 
 func (c *Console) problems(at string) (found Problems) {
@@ -38,7 +39,9 @@ func (c *Console) problems(at string) (found Problems) {
 	}
 	if c.Access != nil {
 		checkURL(&found, at+".access.issuer", c.Access.Issuer)
-		required(&found, at+".access.audience", c.Access.Audience)
+		if (c.Access.Audience == "") == (c.Access.AudienceFile == "") {
+			found.add(at+".access.audience", "name the AUD tag of the application, or in audienceFile a file with it")
+		}
 	}
 	return found
 }

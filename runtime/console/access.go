@@ -3,7 +3,10 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/mailplan/mailplan/runtime/access"
 	"github.com/mailplan/mailplan/runtime/config"
@@ -16,15 +19,25 @@ type vouching struct {
 	signIn bool // whom Access knows need not type a password
 }
 
-func newVouching(c *config.ConsoleAccess) *vouching {
+func newVouching(c *config.ConsoleAccess) (*vouching, error) {
 	if c == nil {
-		return nil
+		return nil, nil
+	}
+	audience := c.Audience
+	if c.AudienceFile != "" {
+		said, err := os.ReadFile(c.AudienceFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the AUD tag of Access: %w", err)
+		}
+		if audience = strings.TrimSpace(string(said)); audience == "" {
+			return nil, fmt.Errorf("%s has no AUD tag of Access", c.AudienceFile)
+		}
 	}
 	source := access.URL(c.Issuer)
 	if c.KeysFile != "" {
 		source = access.File(c.KeysFile)
 	}
-	return &vouching{access.New(c.Issuer, c.Audience, source), c.SignIn}
+	return &vouching{access.New(c.Issuer, audience, source), c.SignIn}, nil
 }
 
 // identityKey is where a request carries whom Access knows.

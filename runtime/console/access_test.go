@@ -58,8 +58,15 @@ func vouch(t *testing.T, signIn bool) (func(*config.Console), func(claims map[st
 		}
 		return text
 	}
+	audience := filepath.Join(t.TempDir(), "access.aud")
+	if err := os.WriteFile(audience, []byte("console\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return func(c *config.Console) {
 		c.Access = &config.ConsoleAccess{Issuer: team, Audience: "console", KeysFile: file, SignIn: signIn}
+		if signIn {
+			c.Access.Audience, c.Access.AudienceFile = "", audience
+		}
 	}, token
 }
 

@@ -64,10 +64,14 @@ func New(c *config.Console, store *people.Store, log *slog.Logger, registry prom
 	if len(key) < minKeyBytes {
 		return nil, fmt.Errorf("console.sessionKeyFile %s: the key has %d bytes, want %d or more", c.SessionKeyFile, len(key), minKeyBytes)
 	}
+	vouching, err := newVouching(c.Access)
+	if err != nil {
+		return nil, err
+	}
 	s := &Server{
 		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, key: key,
 		idle: c.IdleTimeout.Or(standardIdle), life: c.SessionTimeout.Or(standardLife), patience: standardPatience,
-		attempts: newAttempts(), vouching: newVouching(c.Access), reports: newReports(c.Reports), log: log, metrics: newMetrics(registry),
+		attempts: newAttempts(), vouching: vouching, reports: newReports(c.Reports), log: log, metrics: newMetrics(registry),
 	}
 	if c.Declared != "" {
 		if s.declared, err = config.LoadDeclared(c.Declared); err != nil {

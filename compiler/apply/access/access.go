@@ -176,6 +176,24 @@ func (p *Plane) Token(ctx context.Context, name string) (edge.ServiceToken, bool
 	return p.known.tokens[i], true, nil
 }
 
+// AppRef names the application of a host name as something that others need.
+func AppRef(domain string) string { return ref(KindApp, domain) }
+
+// Audience is the AUD tag of the application before a host name; ok is false while there is none. It reads the account only
+// if nothing did before.
+func (p *Plane) Audience(ctx context.Context, domain string) (tag string, ok bool, err error) {
+	if !p.known.read {
+		if err := p.read(ctx); err != nil {
+			return "", false, err
+		}
+	}
+	i := slices.IndexFunc(p.known.apps, func(a edge.App) bool { return a.Domain == domain })
+	if i < 0 || p.known.apps[i].AUD == "" {
+		return "", false, nil
+	}
+	return p.known.apps[i].AUD, true, nil
+}
+
 // read lists all of it in three calls.
 func (p *Plane) read(ctx context.Context) (err error) {
 	var a account

@@ -25,9 +25,25 @@ func console(s *model.Site) (*config.Console, error) {
 	c.Proxies = []string{network.String()}
 	if v := s.Edge.Access.Verify; v != nil {
 		c.Access = &config.ConsoleAccess{Issuer: v.Issuer(), Audience: v.Audience, KeysFile: reportsDir + "/access.json", SignIn: v.SignIn}
+		if v.Audience == "" {
+			c.Access.AudienceFile = configDir + "/access.aud"
+		}
 	}
 	return c, nil
 }
+
+// audience is the file that apply writes the AUD tag of the console's application to, where the site does not name one.
+func audience(s *model.Site) []model.File {
+	if v := s.Edge.Access.Verify; v == nil || v.Audience != "" {
+		return nil
+	}
+	f := file("config/runtime/access.aud", "edge.access.verify", []byte(model.SecretMark(model.GivenAudience)))
+	f.Mode, f.UID, f.GID, f.Reads = 0o400, mailpland, mailpland, []string{"usermgmt"}
+	return []model.File{f}
+}
+
+// mailpland is the user of mailpland's containers.
+const mailpland = 65532
 
 // reportsDir is where the console sees the host's reports: it is in no network from which it could ask for itself.
 const reportsDir = "/var/lib/mailpland"

@@ -71,7 +71,7 @@ func Files(s *model.Site) ([]model.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := append(slices.Concat(hostFiles(s), heals, keeps), unitsFile(s))
+	files := append(slices.Concat(hostFiles(s), heals, keeps, audience(s)), unitsFile(s))
 	return append(files, daemon, file("config/runtime/routes.json", "domains", table), domains, host), nil
 }
 
