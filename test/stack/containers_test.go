@@ -31,8 +31,16 @@ services:
 `
 	planeExtra   = "  extra:\n    image: " + planeImage + "\n    command: [sleep, infinity]\n    init: true\n"
 	planeVolumes = "volumes: {cache: {driver: local, driver_opts: {device: DEVICE, o: bind, type: none}}}\n"
-	planeMain    = "events {}\nhttp { include /etc/nginx/conf.d/*.conf; }\n"
-	planeSite    = "server { listen 80; location / { return 200 \"TEXT\"; } }\n"
+	// planeBuilt says what its program says.
+	planeBuilt = `  mailserver-api:
+    image: built:1
+    build: {context: ./bin, dockerfile: ../api/Dockerfile, network: none}
+    init: true
+    healthcheck: {test: [CMD, test, -e, /tmp/well], interval: 1s, retries: 3}
+`
+	planeRecipe = "FROM alpine:3.22\nCOPY mailpland /mailpland\nENTRYPOINT [\"/mailpland\"]\n"
+	planeMain   = "events {}\nhttp { include /etc/nginx/conf.d/*.conf; }\n"
+	planeSite   = "server { listen 80; location / { return 200 \"TEXT\"; } }\n"
 )
 
 // plane is a small project on a real engine.
@@ -42,6 +50,8 @@ type plane struct {
 	dir    string
 	files  map[string]string
 	plan   plan.Plan
+	// programs are those of this machine.
+	programs []host.Program
 }
 
 func (p *plane) converge() error {
@@ -59,8 +69,8 @@ func (p *plane) converge() error {
 		p.t.Fatal(err)
 	}
 	h := &host.Host{Files: host.Local{Owners: host.RealOwners{}}, Root: p.dir}
-	planes := []apply.Plane{&host.Plane{Host: h, Tree: tree},
-		&containers.Plane{Host: h, Tree: tree, Engine: containers.Docker{Run: p.docker.Run, Dir: p.dir}}}
+	planes := []apply.Plane{&host.Plane{Host: h, Tree: tree, Programs: p.programs},
+		&containers.Plane{Host: h, Tree: tree, Programs: p.programs, Engine: containers.Docker{Run: p.docker.Run, Dir: p.dir}}}
 	if p.plan, err = apply.Plan(p.t.Context(), apply.Request{Site: "plane"}, planes); err != nil {
 		p.t.Fatal(err)
 	}
@@ -106,7 +116,7 @@ func (p *plane) started() string {
 // TestContainersPlane converges a project on a real engine.
 func TestContainersPlane(t *testing.T) {
 	d := stack.StartDocker(t)
-	d.Build(planeImage)
+	d.Build(planeImage, "alpine:3.22")
 	for _, dir := range []string{"/mnt/one", "/mnt/two"} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -154,4 +164,44 @@ func TestContainersPlane(t *testing.T) {
 
 	d.Must(p.dir, "stop", "plane-nginx-1")
 	p.step("a container that somebody stopped", "nginx: restart", "two")
+
+	p.badImage()
+}
+
+// badImage has a program built into an image with which its service is not well.
+func (p *plane) badImage() {
+	p.t.Helper()
+	dir := p.t.TempDir()
+	program := func(text string) {
+		p.t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "mailpland"), []byte("#!/bin/sh\n[ $# = 0 ] || exit 0 # asked to judge its files\n"+text+"exec sleep infinity\n"), 0o755); err != nil {
+			p.t.Fatal(err)
+		}
+		p.programs = host.Programs(dir)
+	}
+	says := func() string {
+		return p.docker.Must(p.dir, "exec", "plane-mailserver-api-1", "head", "-n", "3", "/mailpland")
+	}
+	p.files["docker-compose.yml"] = strings.Replace(p.files["docker-compose.yml"], "services:\n", "services:\n"+planeBuilt, 1)
+	p.files["api/Dockerfile"] = planeRecipe
+	program("touch /tmp/well # one\n")
+	p.step("an image that is built", "mailserver-api: start", "two")
+	program("touch /tmp/ill # two\n")
+	err := p.converge()
+	for _, words := range []string{"back to the image before", "mailserver-api is unhealthy"} {
+		if err == nil || !strings.Contains(err.Error(), words) {
+			p.t.Errorf("a program that is not well: %v, want %q", err, words)
+		}
+	}
+	if got := says(); !strings.HasSuffix(got, "# one\n") {
+		p.t.Errorf("the service runs %q", got)
+	}
+	program("touch /tmp/well # three\n")
+	p.step("a program that is well", "mailserver-api: rebuild", "two")
+	if got := says(); !strings.HasSuffix(got, "# three\n") {
+		p.t.Errorf("the service runs %q", got)
+	}
+	if left := p.docker.Must(p.dir, "images", "--quiet", "built:1.kept"); left != "" {
+		p.t.Errorf("the image before is still held: %s", left)
+	}
 }

@@ -39,7 +39,7 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	if err != nil {
 		return err
 	}
-	return p.accept(changes, seen)
+	return p.accept(ctx, changes, seen)
 }
 
 // settle has healthy services do what their new files ask of data that is there already.
@@ -112,10 +112,8 @@ func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error
 			}
 		}
 	}
-	if len(build) > 0 {
-		if err := p.Engine.Build(ctx, build...); err != nil {
-			return nil, fmt.Errorf("build %s: %w", strings.Join(build, ", "), err)
-		}
+	if err := p.build(ctx, build); err != nil {
+		return nil, err
 	}
 	var errs []error
 	if len(up) > 0 {
@@ -125,6 +123,22 @@ func (p *Plane) act(ctx context.Context, changes []plan.Change) (said, err error
 		errs = append(errs, p.Engine.Restart(ctx, again...))
 	}
 	return errors.Join(errs...), nil
+}
+
+// build makes the images of services, and holds on to those that they run until the new ones are found healthy.
+func (p *Plane) build(ctx context.Context, services []string) error {
+	if len(services) == 0 {
+		return nil
+	}
+	for _, name := range services {
+		if err := p.Engine.Keep(ctx, name, p.project.services[name].image); err != nil {
+			return fmt.Errorf("keep the image of %s: %w", name, err)
+		}
+	}
+	if err := p.Engine.Build(ctx, services...); err != nil {
+		return fmt.Errorf("build %s: %w", strings.Join(services, ", "), err)
+	}
+	return nil
 }
 
 // observe believes what it sees, not what a command said; but where that was an error, a container that is still the one
@@ -174,16 +188,36 @@ func (p *Plane) bringBack(ctx context.Context, c plan.Change, why error) error {
 		if len(p.reread(c)) > 0 {
 			return errors.Join(p.revert(why, p.reread(c)...), p.Engine.Restart(ctx, c.ID))
 		}
-	case string(recreate):
-		if decode(c.Old).Spec == "" {
-			return why
-		}
-		if manners[c.ID].data {
-			return fmt.Errorf("%w; it is left so, since the new one may have changed its data", why)
-		}
-		return errors.Join(p.revert(why, append(p.reread(c), composePath)...), p.Engine.Back(ctx, c.ID), p.rename(ctx, c.ID))
+	case string(recreate), string(rebuild):
+		return p.unmake(ctx, c, why)
 	}
 	return why
+}
+
+// unmake has a service that was made anew run with its last definition, and its last image if that was built over. After a
+// kill the definition is not known any more, but the image is still held.
+func (p *Plane) unmake(ctx context.Context, c plan.Change, why error) error {
+	image := p.project.services[c.ID].image
+	kept, err := false, error(nil)
+	if p.project.services[c.ID].recipe != "" {
+		kept, err = p.Engine.Kept(ctx, c.ID, image)
+	}
+	switch {
+	case err != nil:
+		return errors.Join(why, err)
+	case decode(c.Old).Spec == "" && !kept:
+		return why
+	case manners[c.ID].data:
+		return fmt.Errorf("%w; it is left so, since the new one may have changed its data", why)
+	}
+	why = p.revert(why, append(p.reread(c), composePath)...)
+	if kept {
+		why = fmt.Errorf("back to the image before: %w", why)
+	}
+	if err := errors.Join(p.Engine.Back(ctx, c.ID), p.rename(ctx, c.ID)); err != nil || !kept {
+		return errors.Join(why, err)
+	}
+	return errors.Join(why, p.Engine.Drop(ctx, c.ID, image))
 }
 
 // rename writes down the container that has what a service's last one had.
@@ -205,8 +239,22 @@ func (p *Plane) rename(ctx context.Context, service string) error {
 	return p.write(known)
 }
 
+// dropImages lets go of images that services with their new ones do not need again.
+func (p *Plane) dropImages(ctx context.Context, changes []plan.Change) error {
+	for _, c := range changes {
+		s := p.project.services[c.ID]
+		if s.recipe == "" || c.Kind != KindService || !slices.Contains(anew, p.comesTo(c)) {
+			continue
+		}
+		if err := p.Engine.Drop(ctx, c.ID, s.image); err != nil {
+			return fmt.Errorf("let go of the last image of %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
 // accept forgets what the services had before, and writes down what they now have.
-func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
+func (p *Plane) accept(ctx context.Context, changes []plan.Change, seen map[string]Container) error {
 	known, err := p.record()
 	if err != nil {
 		return err
@@ -233,6 +281,9 @@ func (p *Plane) accept(changes []plan.Change, seen map[string]Container) error {
 		}
 		known[c.ID] = k
 		files = append(append(files, p.reread(c)...), slices.Collect(maps.Keys(v.Files))...)
+	}
+	if err := p.dropImages(ctx, changes); err != nil {
+		return err
 	}
 	// In this order: killed in between, an apply asks the services once more, and one in the other would leave files of
 	// before behind, which a later change that fails would put back.

@@ -3,6 +3,9 @@ package containers_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -53,6 +56,8 @@ type rig struct {
 	last     plan.Plan
 	before   plan.Plan // the one before the last
 	programs []host.Program
+	killed   bool // as soon as services have been started
+	ill      bool // mailserver-api, with whatever is new
 	proof    func(context.Context) error
 }
 
@@ -104,7 +109,7 @@ func (r *rig) converge() ([]string, error) {
 	r.t.Helper()
 	ctx, tree := context.Background(), r.tree()
 	planes := []apply.Plane{&host.Plane{Host: r.host, Tree: tree, Programs: r.programs},
-		&containers.Plane{Host: r.host, Tree: tree, Engine: r.engine, Programs: r.programs, Proof: r.proof}}
+		&containers.Plane{Host: r.host, Tree: tree, Engine: dying{r.engine, r}, Programs: r.programs, Proof: r.proof}}
 	p, err := apply.Plan(ctx, apply.Request{Site: "small"}, planes)
 	if err != nil {
 		r.t.Fatal(err)
@@ -113,6 +118,44 @@ func (r *rig) converge() ([]string, error) {
 	journal := apply.Open(filepath.Join(r.t.TempDir(), "journal"))
 	err = apply.Run(ctx, p, planes, journal, func(int, int, plan.Change) {})
 	return r.engine.Events, err
+}
+
+// dying is the engine of an apply that may be killed.
+type dying struct {
+	*docker.Engine
+	rig *rig
+}
+
+var errKilled = errors.New("killed")
+
+func (d dying) Up(ctx context.Context, services ...string) error {
+	if d.rig.ill {
+		d.Sick["mailserver-api"] = true
+	}
+	err := d.Engine.Up(ctx, services...)
+	if d.rig.killed {
+		panic(errKilled)
+	}
+	return err
+}
+
+func (d dying) Restart(ctx context.Context, services ...string) error {
+	if d.rig.ill {
+		d.Sick["mailserver-api"] = true
+	}
+	return d.Engine.Restart(ctx, services...)
+}
+
+// convergeKilled is an apply that ends at once when it has started services.
+func (r *rig) convergeKilled() {
+	defer func() {
+		if recover() != errKilled {
+			r.t.Error("it was not killed")
+		}
+		r.killed = false
+	}()
+	r.killed = true
+	r.converge()
 }
 
 func (r *rig) want(what string, events ...string) {
@@ -255,6 +298,62 @@ func TestNewProgram(t *testing.T) {
 	r.programs = host.Programs(dir)
 	r.want("the same programs")
 }
+
+// TestBadImage goes back to the image before when services are not well with the one that was built, also when the apply
+// which built it was killed.
+func TestBadImage(t *testing.T) {
+	r := newRig(t)
+	r.files["docker-compose.yml"] = strings.Replace(compose, "image: api:1\n", "image: api:1\n    build: {context: ./bin, dockerfile: ../api/Dockerfile}\n", 1)
+	r.files["api/Dockerfile"] = "FROM scratch\nCOPY mailpland /mailpland\n"
+	r.want("bring up", "build mailserver-api", "up dovecot mailserver-api nginx", "signal HUP mailserver-api")
+	image := func() string {
+		t.Helper()
+		state, err := os.ReadFile(r.engine.File)
+		var s struct {
+			Containers map[string]struct{ Built int }
+			Kept       map[string]int
+		}
+		if err := errors.Join(err, json.Unmarshal(state, &s)); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("runs %d, holds %d", s.Containers["mailserver-api"].Built, s.Kept["mailserver-api"])
+	}
+	bad := func(text string) {
+		t.Helper()
+		r.files["api/Dockerfile"], r.ill = text, true
+	}
+	failed := func(events []string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "back to the image before: put back: services/mailserver/api/Dockerfile: mailserver-api is unhealthy") {
+			t.Errorf("an image with which it is not well: %v", err)
+		}
+		if d := cmp.Diff([]string{"build mailserver-api", "up mailserver-api", "back mailserver-api"}, slices.DeleteFunc(events, isRestart)); d != "" {
+			t.Error(d)
+		}
+		if got := image(); got != "runs 1, holds 0" {
+			t.Errorf("afterwards it %s", got)
+		}
+	}
+	bad("FROM scratch\nUSER 1\n")
+	failed(r.converge())
+
+	bad("FROM scratch\nUSER 2\n")
+	r.convergeKilled()
+	if got := image(); got != "runs 3, holds 1" {
+		t.Errorf("killed, it %s", got)
+	}
+	failed(r.converge())
+
+	r.files["api/Dockerfile"], r.ill = "FROM scratch\nUSER 3\n", false
+	r.convergeKilled()
+	r.want("goes on", "build mailserver-api", "up mailserver-api", "restart mailserver-api", "signal HUP mailserver-api")
+	if got := image(); got != "runs 6, holds 0" {
+		t.Errorf("at last it %s", got)
+	}
+}
+
+// isRestart is what a container gets of which nobody knows what it has read.
+func isRestart(event string) bool { return strings.HasPrefix(event, "restart ") }
 
 // stops are the services that a plan says are away meanwhile.
 func stops(p plan.Plan) []string {

@@ -84,6 +84,16 @@ const (
 [ -n "$id" ] || { echo "service $2 does not run" >&2; exit 1; }
 shift 2
 `
+	// Of an image, what is held of it, and a service of the project.
+	keepImage = `docker image inspect "$2" >/dev/null 2>&1 && exit 0
+id=$(docker ps --all --quiet --filter "label=com.docker.compose.project.working_dir=$3" --filter "label=` + labelService + `=$4" --filter label=` + labelOneOff + `=False | head -n 1)
+[ -n "$id" ] || exit 0
+image=$(docker inspect --format '{{.Image}}' "$id") || exit 1
+exec docker tag "$image" "$2"`
+	keptImage = `docker image inspect "$2" >/dev/null 2>&1 || exit 0
+docker tag "$2" "$1" && echo kept`
+	dropImage = `docker image inspect "$2" >/dev/null 2>&1 || exit 0
+exec docker image rm --force "$2"`
 	execIn   = findContainer + `exec docker exec --interactive "$id" "$@"`
 	signalTo = findContainer + `exec docker kill --signal "$1" "$id"`
 )
@@ -143,6 +153,27 @@ func (d Docker) Up(ctx context.Context, services ...string) error {
 // Build is as Engine wants it.
 func (d Docker) Build(ctx context.Context, services ...string) error {
 	_, err := d.compose(ctx, nil, append([]string{"build", "--quiet"}, services...)...)
+	return err
+}
+
+// held is the name under which an image is held on to.
+func held(image string) string { return image + ".kept" }
+
+// Keep is as Engine wants it.
+func (d Docker) Keep(ctx context.Context, service, image string) error {
+	_, err := d.Run(ctx, nil, "sh", "-c", keepImage, "sh", image, held(image), d.Dir, service)
+	return err
+}
+
+// Kept is as Engine wants it.
+func (d Docker) Kept(ctx context.Context, _, image string) (bool, error) {
+	out, err := d.Run(ctx, nil, "sh", "-c", keptImage, "sh", image, held(image))
+	return len(bytes.TrimSpace(out)) > 0, err
+}
+
+// Drop is as Engine wants it.
+func (d Docker) Drop(ctx context.Context, _, image string) error {
+	_, err := d.Run(ctx, nil, "sh", "-c", dropImage, "sh", image, held(image))
 	return err
 }
 

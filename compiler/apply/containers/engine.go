@@ -13,6 +13,13 @@ type Engine interface {
 	Volumes(ctx context.Context, project string) ([]Volume, error)
 	// Build makes the images of services of what lies in the project now.
 	Build(ctx context.Context, services ...string) error
+	// Keep holds on to the image that a service runs, under another name, before image is built anew. What is held already
+	// stays: it is the last that was good.
+	Keep(ctx context.Context, service, image string) error
+	// Kept gives image back to what is held; false where nothing is.
+	Kept(ctx context.Context, service, image string) (bool, error)
+	// Drop lets go of what is held.
+	Drop(ctx context.Context, service, image string) error
 	// Back makes services as compose has them, and leaves those alone that they need.
 	Back(ctx context.Context, services ...string) error
 	// Up makes services as compose has them and waits until they are healthy, or are found not to be.

@@ -39,7 +39,9 @@ type state struct {
 	Containers map[string]container `json:"containers"`
 	Volumes    map[string]string    `json:"volumes"`
 	Made       int                  `json:"made"`            // containers so far
-	Built      map[string]int       `json:"built,omitempty"` // how often the image of a service was
+	Images     int                  `json:"images"`          // built so far
+	Built      map[string]int       `json:"built,omitempty"` // which of them a service's name stands for
+	Kept       map[string]int       `json:"kept,omitempty"`  // which of them is held on to
 }
 
 type container struct {
@@ -48,6 +50,7 @@ type container struct {
 	Image  string `json:"image"`
 	State  string `json:"state"`
 	Health string `json:"health,omitempty"`
+	Built  int    `json:"built,omitempty"` // its image, of those that were
 }
 
 type project struct {
@@ -84,6 +87,10 @@ func (e *Engine) load() (state, error) {
 
 func (e *Engine) save(s state, event string) error {
 	e.Events = append(e.Events, event)
+	return e.write(s)
+}
+
+func (e *Engine) write(s state) error {
 	data, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return err
@@ -138,9 +145,46 @@ func (e *Engine) Build(_ context.Context, services ...string) error {
 		s.Built = map[string]int{}
 	}
 	for _, name := range services {
-		s.Built[name]++
+		s.Images++
+		s.Built[name] = s.Images
 	}
 	return e.save(s, "build "+strings.Join(services, " "))
+}
+
+// Keep remembers which image runs.
+func (e *Engine) Keep(_ context.Context, service, _ string) error {
+	s, err := e.load()
+	if err != nil {
+		return err
+	}
+	if _, ok := s.Kept[service]; ok || s.Containers[service].Built == 0 {
+		return nil
+	}
+	if s.Kept == nil {
+		s.Kept = map[string]int{}
+	}
+	s.Kept[service] = s.Containers[service].Built
+	return e.write(s)
+}
+
+// Kept has a service's name stand for what is remembered.
+func (e *Engine) Kept(_ context.Context, service, _ string) (bool, error) {
+	s, err := e.load()
+	if err != nil || s.Kept[service] == 0 {
+		return false, err
+	}
+	s.Built[service] = s.Kept[service]
+	return true, e.write(s)
+}
+
+// Drop forgets it.
+func (e *Engine) Drop(_ context.Context, service, _ string) error {
+	s, err := e.load()
+	if err != nil || s.Kept[service] == 0 {
+		return err
+	}
+	delete(s.Kept, service)
+	return e.write(s)
 }
 
 // Back makes services as they are in the compose file now.
@@ -199,7 +243,7 @@ func (e *Engine) startOne(p project, s *state, name string, under map[string]boo
 	if err := e.mount(p, *s, name); err != nil {
 		return false, err
 	}
-	c := container{ID: s.Containers[name].ID, Spec: fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, e.Dir, spec, s.Built[name]))), Image: spec.Image, State: "running"}
+	c := container{ID: s.Containers[name].ID, Spec: fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, e.Dir, spec, s.Built[name]))), Image: spec.Image, State: "running", Built: s.Built[name]}
 	if e.Unmade[name] {
 		delete(e.Unmade, name)
 		return false, fmt.Errorf("service %s: no command specified", name)
