@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -26,11 +27,11 @@ type Docker struct {
 const Resolver = "100.64.0.30"
 
 // StartDocker starts dockerd. Its images are kept in the cache between runs, containers and volumes
-// are not; two runs on one machine take turns.
+// are not; two runs on one machine take turns, unless MAILPLAN_DOCKER names a folder of its own for one of them.
 func StartDocker(t testing.TB) *Docker {
 	t.Helper()
 	dockerd, dir := need.Program(t, "dockerd"), t.TempDir()
-	data := filepath.Join(need.Cache(), "docker")
+	data := cmp.Or(os.Getenv("MAILPLAN_DOCKER"), filepath.Join(need.Cache(), "docker"))
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		t.Fatal(err)
 	}

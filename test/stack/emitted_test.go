@@ -35,7 +35,7 @@ func secretOf(name string) string {
 // bobs is the password that bob has chosen himself.
 const bobs = "a password of bob's own"
 
-// TestEmittedStack brings the emitted project of the reference site up and sends mail through it.
+// TestEmittedStack brings the emitted project of the reference site up, sends mail through it, and breaks its services.
 func TestEmittedStack(t *testing.T) {
 	site, err := compiler.Load("../../site")
 	if err != nil {
@@ -93,6 +93,7 @@ func TestEmittedStack(t *testing.T) {
 		bob:      person("bob@example.com", bobs),
 		stranger: person("alice@example.com", "a guess"),
 	}.flows())
+	health(t, p)
 }
 
 // ports holds who can reach what: from outside four ports of one address and nothing of any other network's, from each
@@ -172,10 +173,11 @@ func signingKey(t *testing.T) []byte {
 // smarthostAddress is on the test's loopback, reachable from containers that may leave.
 const smarthostAddress = "100.64.0.20"
 
-// overrides is what only the test changes of a service: it asks for health more often, gives the stand-in
-// of cloudflared the ingress that Cloudflare would, and has the test's authority trusted.
+// overrides is what only the test changes of a service: it asks for health more often, and waits less for what hangs;
+// it gives the stand-in of cloudflared the ingress that Cloudflare would, and has the test's authority trusted.
 func overrides(p *stack.Project, name, trusted string) map[string]any {
-	settings := map[string]any{"healthcheck": map[string]any{"interval": "2s", "retries": 150}}
+	settings := map[string]any{"stop_grace_period": "5s",
+		"healthcheck": map[string]any{"interval": "2s", "timeout": "5s", "retries": 2, "start_period": "5m"}}
 	switch name {
 	case "cloudflared":
 		settings["volumes"] = []string{p.Dir + "/edge/tunnel.json:/etc/cloudflared/tunnel.json:ro"}

@@ -4,6 +4,7 @@ package stack_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,20 +20,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/mailplan/mailplan/compiler"
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/test/stack"
 )
 
-// patience is how long a service may take to be seen ill, or well again: two checks of ten seconds that fail, and a
-// machine with other work.
+// patience is how long a service may take to be seen ill, or well again, on a machine with other work.
 const patience = 90 * time.Second
 
-// ward is the emitted stack, asked for its health every two seconds.
+// ward is the emitted stack with its services' health.
 type ward struct {
 	t *testing.T
 	*stack.Project
+	chart *chart
 }
 
 // breakage is one way in which a service really fails.
@@ -43,55 +43,36 @@ type breakage struct {
 	breaks, mend func() error
 }
 
-// admit brings the reference site's stack up.
-func admit(t *testing.T) ward {
-	t.Helper()
-	site, err := compiler.Load("../../site")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := site.Tree()
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := signingKey(t)
-	journal := stack.StartJournal(t)
-	stack.StartDNS(t, stack.Resolver+":53")
-	d := stack.StartDocker(t)
-	p := d.Lay(site.Model, tree, func(name string) string {
-		if strings.HasPrefix(name, "dkim/") {
-			return string(key)
-		}
-		return secretOf(name)
-	})
-	p.Program("mailpland", "../../cmd/mailpland")
-	p.Program("mailplan-learn", "../../cmd/mailplan-learn")
-	trusted := p.Trust()
-	site.Model.Each(func(name string, _ model.Container) {
-		settings := overrides(p, name, trusted)
-		settings["healthcheck"] = map[string]any{"interval": "2s", "retries": 2, "start_period": "5m"}
-		p.Override(name, settings)
-	})
-	d.Build(append(p.Images(), "alpine:3.22")...)
-	p.BuildOwn("mailserver-api", "usermgmt")
-	if out, err := p.Compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", "400"); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, journal.Tail(30))
-	}
-	return ward{t, p}
+// chart is what Docker last said of all containers.
+type chart struct {
+	mu    sync.Mutex
+	lines map[string]string // by the container's name: health and start
+	at    time.Time
 }
 
-// state is what Docker says of a service: starting, healthy or unhealthy.
+// state is what Docker says of a service: starting, healthy or unhealthy, and since when it runs. All who ask within half
+// a second are told the same, for asking takes more work than breaking.
 func (w ward) state(service string) string {
-	id, err := w.Compose("ps", "--all", "--quiet", service)
-	if err != nil {
-		return err.Error()
+	w.chart.mu.Lock()
+	defer w.chart.mu.Unlock()
+	if time.Since(w.chart.at) > 500*time.Millisecond {
+		names := []string{"inspect", "--format", "{{.Name}} {{.State.Health.Status}} {{.State.StartedAt}}"}
+		w.Site.Each(func(service string, _ model.Container) { names = append(names, w.container(service)) })
+		out, err := w.Docker().Try("", names...)
+		if err != nil {
+			return err.Error()
+		}
+		w.chart.lines = map[string]string{}
+		for line := range strings.Lines(out) {
+			name, rest, _ := strings.Cut(strings.TrimPrefix(line, "/"), " ")
+			w.chart.lines[name] = strings.TrimSpace(rest)
+		}
+		w.chart.at = time.Now()
 	}
-	out, err := w.Docker().Try("", "inspect", "--format", "{{.State.Health.Status}} {{.State.StartedAt}}", strings.TrimSpace(id))
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(out)
+	return w.chart.lines[w.container(service)]
 }
+
+func (w ward) container(service string) string { return w.Site.Name + "-" + service + "-1" }
 
 // await waits for the health of a service.
 func (w ward) await(service, health string) error {
@@ -100,7 +81,7 @@ func (w ward) await(service, health string) error {
 		if strings.HasPrefix(w.state(service), health) {
 			return nil
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(250 * time.Millisecond)
 	}
 	return fmt.Errorf("%s is %s, not %s, after %s", service, w.state(service), health, patience)
 }
@@ -175,6 +156,21 @@ func (w ward) within(what, service, in, breaks, mend, also string) breakage {
 	return b
 }
 
+// locked has the database refuse Dovecot, which else would live on what it knows for a while.
+func (w ward) locked() breakage {
+	b := w.within("is refused by the database", "dovecot", "mariadb",
+		sql+`"ALTER USER dovecot ACCOUNT LOCK; KILL USER dovecot"`, sql+`"ALTER USER dovecot ACCOUNT UNLOCK"`, "")
+	lock := b.breaks
+	b.breaks = func() error {
+		if err := lock(); err != nil {
+			return err
+		}
+		_, err := w.Compose("exec", "-T", "dovecot", "doveadm", "auth", "cache", "flush")
+		return err
+	}
+	return b
+}
+
 // killed loses processes, and comes back by a restart.
 func (w ward) killed(service, words string) breakage {
 	b := w.within("loses "+words, service, service, "", "", "")
@@ -188,22 +184,19 @@ const (
 	sql           = `MYSQL_PWD=$(cat /run/secrets/MYSQL_ROOT_PASSWORD) mariadb --user=root --execute `
 )
 
-// TestHealth breaks every service of the emitted stack the way it really fails: its check must say so in time, and take
-// it back when it is mended. Then it breaks some once more, and nobody mends them but mailpland.
-func TestHealth(t *testing.T) {
-	w := admit(t)
-	t.Run("probed", func(t *testing.T) {
-		w.t = t
-		w.probed()
-	})
-	t.Run("seen", func(t *testing.T) {
-		w.t = t
-		w.seen()
-	})
-	t.Run("healed", func(t *testing.T) {
-		w.t = t
-		w.healed()
-	})
+// health breaks every service of the emitted stack the way it really fails: its check must say so in time, and take it back
+// when it is mended. Then it breaks some once more, and nobody mends them but mailpland.
+func health(t *testing.T, p *stack.Project) {
+	w := ward{Project: p, chart: &chart{}}
+	for _, part := range []struct {
+		name string
+		run  func(ward)
+	}{{"health: a test message is sent, and missed", ward.probed}, {"health: every failure is seen", ward.seen}, {"health: what is ill is restarted", ward.healed}} {
+		t.Run(part.name, func(t *testing.T) {
+			w.t = t
+			part.run(w)
+		})
+	}
 }
 
 // probed sends test messages: they arrive, leave nothing behind, and say where they end when they do not.
@@ -223,7 +216,7 @@ func (w ward) probed() {
 	if said, _ := stranger.Output(); strings.Contains(string(said), "a OK") {
 		w.t.Error("anybody can read the mailbox of probes")
 	}
-	if err := w.Freeze("dovecot", "dovecot -F"); err != nil {
+	if _, err := w.Compose("stop", "dovecot"); err != nil {
 		w.t.Fatal(err)
 	}
 	if out, err := probe(); err == nil || !strings.Contains(err.Error(), "test message for example.com") {
@@ -231,7 +224,7 @@ func (w ward) probed() {
 	} else {
 		w.t.Log(err)
 	}
-	if err := w.Thaw("dovecot"); err != nil {
+	if _, err := w.Compose("start", "dovecot"); err != nil {
 		w.t.Fatal(err)
 	}
 	w.well()
@@ -246,6 +239,7 @@ func (w ward) seen() {
 		w.frozen("postfix", "master", ""), // idle processes still answer
 		w.frozen("rspamd", "normal", "mailserver-api"),
 		w.within("another password", "redis", "redis", redisPassword, redisBack, ""),
+		w.locked(),
 	)
 	w.together(
 		w.killed("clamav", "clamd"), // the container outlives it
@@ -260,8 +254,6 @@ func (w ward) seen() {
 		w.frozen("rspamd", "controller", ""),
 		w.within("loses its signatures", "clamav", "clamav", "rm /var/lib/clamav/* && printf 'zRELOAD\\0' | nc -w 5 127.0.0.1 3310", "", ""),
 	)
-	w.together(w.within("is refused by the database", "dovecot", "mariadb",
-		sql+`"ALTER USER dovecot ACCOUNT LOCK; KILL USER dovecot"`, sql+`"ALTER USER dovecot ACCOUNT UNLOCK"`, ""))
 	w.together(w.frozen("dovecot", "dovecot -F", "mailserver-api")) // no new process of LMTP
 	w.together(w.frozen("mariadb", "", "dovecot roundcube usermgmt"))
 }
@@ -278,7 +270,7 @@ func (w ward) healed() {
 	w.ill("mariadb", "")
 	w.restarted(before, "mariadb") // and none of those that are ill because of it
 
-	time.Sleep(config.HealEvery + time.Second) // until the healer has looked once more
+	time.Sleep(2 * looks) // until the healer has looked once more
 	for _, want := range []string{
 		`mailpland_service_restarts_total{service="dovecot"} 1`, `mailpland_service_restarts_total{service="mariadb"} 1`,
 		`mailpland_service_restarts_total{service="nginx"} 0`, `mailpland_service_healthy{service="dovecot"} 1`, "mailpland_engine_up 1",
@@ -294,7 +286,14 @@ func (w ward) healed() {
 	}
 }
 
-// heal starts mailpland on the test's machine with the emitted file.
+// looks is how often the healer looks in the test, settles how long it has a service ill: both less than on a real
+// host, where an apply may be at work.
+const (
+	looks   = config.HealEvery / 5
+	settles = config.HealSettle / 3
+)
+
+// heal starts mailpland on the test's machine with what was emitted, but for its patience.
 func (w ward) heal() {
 	w.t.Helper()
 	if err := os.MkdirAll(w.Site.Backup.Local.Path, 0o700); err != nil { // as an apply would
@@ -304,8 +303,21 @@ func (w ward) heal() {
 	if err := os.Symlink(socket, "/run/docker.sock"); err != nil {
 		w.t.Fatal(err)
 	}
+	c, err := config.Load(filepath.Join(w.Dir, "config", "runtime", "heal.json"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c.Heal.Every, c.Heal.Settle = config.Duration(looks), config.Duration(settles)
+	text, err := json.Marshal(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	file := filepath.Join(w.t.TempDir(), "heal.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(w.Dir, "bin", "mailpland"), "heal", "--config", filepath.Join(w.Dir, "config", "runtime", "heal.json"))
+	cmd := exec.Command(filepath.Join(w.Dir, "bin", "mailpland"), "heal", "--config", file)
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)

@@ -1,4 +1,4 @@
-// Command table reads what `go test -json` prints and shows it as people want it: what failed with all it said, and at the
+// Command table reads what one or more runs of `go test -json` print and shows it as people want it: what failed with all it said, and at the
 // end a table of every flow with its result and time. It exits with 1 if anything failed.
 package main
 
@@ -37,7 +37,7 @@ type row struct {
 func run(in io.Reader, out io.Writer) error {
 	said := map[string]*strings.Builder{}
 	var rows []row
-	whole := ""
+	passed, failed := false, false
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -54,7 +54,7 @@ func run(in io.Reader, out io.Writer) error {
 			said[e.Test].WriteString(e.Output)
 		case e.Action != "pass" && e.Action != "fail" && e.Action != "skip":
 		case e.Test == "":
-			whole = e.Action
+			passed, failed = true, failed || e.Action == "fail"
 		default:
 			rows = append(rows, row{e.Test, e.Action, e.Elapsed})
 			if e.Action != "pass" {
@@ -63,7 +63,7 @@ func run(in io.Reader, out io.Writer) error {
 		}
 	}
 	table(out, rows)
-	if whole != "pass" && whole != "skip" {
+	if failed || !passed {
 		if b := said[""]; b != nil {
 			fmt.Fprint(out, b)
 		}
