@@ -166,7 +166,7 @@ func rewritten(s string) []string {
 	if trimmed == upper {
 		list = append(list, strings.ReplaceAll(trimmed, " ", "_"))
 	}
-	if localpart, _, ok := strings.Cut(lower, "@"); ok {
+	if localpart, domain, ok := strings.Cut(lower, "@"); ok && strings.Contains(domain, ".") { // else half a domain was meant
 		list = append(list, localpart)
 	}
 	return append(list, strings.ReplaceAll(lower, "_", "-"), strings.ReplaceAll(lower, " ", "."),

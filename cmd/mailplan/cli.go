@@ -45,6 +45,10 @@ func Run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) i
 	c := &cli{in: in, out: out, err: err}
 	root := c.root()
 	root.SetArgs(args)
+	usable(root)
+	if err := unknownVerb(root, args); err != nil {
+		return c.finish(err)
+	}
 	return c.finish(root.ExecuteContext(ctx))
 }
 

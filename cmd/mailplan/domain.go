@@ -73,7 +73,11 @@ func (c *cli) newDomainSet() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: complete(domainNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.edit(&e, "Change the domain "+args[0], func(d *draft.Draft) error { return d.SetDomain(args[0], f.domain(cmd)) })
+			fields := f.domain(cmd)
+			if fields == (draft.Domain{}) {
+				return errNothingToSet
+			}
+			return c.edit(&e, "Change the domain "+args[0], func(d *draft.Draft) error { return d.SetDomain(args[0], fields) })
 		},
 	}
 	e.flags(cmd)

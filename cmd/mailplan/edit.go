@@ -26,6 +26,8 @@ type editing struct {
 	commit  bool
 	dryRun  bool
 	json    bool
+
+	remedies map[string]string // what the command's flags do about a rule that an edit would break
 }
 
 func (e *editing) flags(cmd *cobra.Command) {
@@ -65,7 +67,7 @@ func (c *cli) edit(e *editing, what string, change func(*draft.Draft) error) err
 	}
 	r, err := d.Check()
 	if err != nil {
-		return c.refused(err)
+		return c.refused(e.advise(err))
 	}
 	if len(d.Names()) == 0 {
 		c.say("nothing to do, the site says so already")
@@ -121,6 +123,20 @@ func (c *cli) refused(err error) error {
 	c.tellFindings(c.err, r.Site, r.Findings)
 	c.say("the edit would break %s; nothing was written", count(len(r.Findings), "rule"))
 	return quit{exitFailed}
+}
+
+// advise lets findings hint at what the command can do itself.
+func (e *editing) advise(err error) error {
+	var r *draft.Refused
+	if !errors.As(err, &r) {
+		return err
+	}
+	for i, f := range r.Findings {
+		if remedy := e.remedies[f.Rule]; remedy != "" {
+			r.Findings[i].Hint = remedy
+		}
+	}
+	return err
 }
 
 func (c *cli) showEdit(done edited, after *compiler.Site, e *editing) error {

@@ -82,6 +82,9 @@ func (c *cli) newUserSet() *cobra.Command {
 				}
 				u.State, u.Since = &state, &since
 			}
+			if u == (draft.User{}) {
+				return errNothingToSet
+			}
 			return c.edit(&e, "Change the user "+args[0], func(d *draft.Draft) error { return d.SetUser(args[0], u) })
 		},
 	}
@@ -102,6 +105,10 @@ func (c *cli) newUserState(verb, short string, state model.State) *cobra.Command
 		ValidArgsFunction: complete(userNames),
 		RunE: func(_ *cobra.Command, args []string) error {
 			day := today()
+			if heir == "" {
+				const name = "--heir ADDRESS names who takes the user's place there"
+				e.remedies = map[string]string{"alias-dangling": name, "catchall-dangling": name}
+			}
 			return c.edit(&e, capital(verb)+" the user "+args[0], func(d *draft.Draft) error {
 				if heir != "" {
 					if err := d.Redirect(args[0], heir); err != nil {
