@@ -15,6 +15,8 @@ func secretRules() []Rule {
 			Why: "a forgotten credential stays valid and is never rotated", find: secretUnused},
 		{ID: "secret-shared", Severity: Error, Holes: "S-33", Title: "each secret has one purpose",
 			Why: "who learns it in one place has the other too, and a rotation breaks both", find: secretShared},
+		{ID: "observe-quorum", Severity: Error, Title: "as many resolvers are named as must answer",
+			Why: "a new DKIM key would never be seen by enough of them, and never sign", find: observeQuorum},
 		{ID: "secret-unknown", Severity: Warning, Title: "rotation rules name secrets that exist",
 			Why: "the rule does nothing, and the secret that was meant keeps its own period", find: secretUnknown},
 	}
@@ -96,5 +98,13 @@ func secretUnknown(c *checker) {
 				f.hint("did you mean %s?", k)
 			}
 		}
+	}
+}
+
+func observeQuorum(c *checker) {
+	o := c.site.Secrets.Observe
+	if n := len(o.Resolvers); o.Quorum > n {
+		c.report("secrets.observe.quorum", "%d resolvers must answer, and %d are named", o.Quorum, n).
+			hint("name more of them under secrets: observe: resolvers, of several operators, or ask for fewer")
 	}
 }
