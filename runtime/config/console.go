@@ -11,7 +11,8 @@ import (
 // needs the section accounts too.
 type Console struct {
 	Listen         string         `json:"listen"`                   // host:port of the site, in clear text behind the tunnel
-	SessionKeyFile string         `json:"sessionKeyFile"`           // signs the cookies; another key ends all sessions
+	SessionKeyFile string         `json:"sessionKeyFile"`           // signs the cookies
+	FormerKeyFiles []string       `json:"formerKeyFiles,omitempty"` // signed them before; sessions of other keys have ended
 	Proxies        []string       `json:"proxies,omitempty"`        // networks whose CF-Connecting-IP header is believed
 	Declared       string         `json:"declared,omitempty"`       // file of what is declared about the domains, see Declared
 	Reports        string         `json:"reports,omitempty"`        // folder of what the host says, see package report

@@ -2,7 +2,6 @@ package console
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -130,13 +129,13 @@ func (s *Server) factorPage(v *visit, secret string) (factorPage, error) {
 
 // proof binds an offered key to the session, so that no other can be slipped in.
 func (s *Server) proof(v *visit, secret string) string {
-	return base64.RawURLEncoding.EncodeToString(s.sign("factor", v.id+" "+secret))
+	return s.sign("factor", v.id+" "+secret)
 }
 
 // addFactor begins the second step once password and a code of the offered key are right.
 func (s *Server) addFactor(w http.ResponseWriter, r *http.Request, v *visit) {
 	secret := r.PostFormValue("key")
-	if v.TOTP || !hmac.Equal([]byte(r.PostFormValue("proof")), []byte(s.proof(v, secret))) {
+	if v.TOTP || !s.signed("factor", v.id+" "+secret, r.PostFormValue("proof")) {
 		s.problem(w, r, http.StatusForbidden, "error.form")
 		return
 	}

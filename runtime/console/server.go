@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +34,7 @@ type Server struct {
 	passwords *password.Checker
 	declared  *config.Declared
 	proxies   []netip.Prefix
-	key       []byte
+	keys      [][]byte // the first signs, what any of them signed is good
 	idle      time.Duration
 	life      time.Duration
 	patience  time.Duration // every refused sign-in takes at least so long
@@ -56,20 +58,16 @@ const (
 
 // New reads key and declared file and makes the site, which answers as long as the store does.
 func New(c *config.Console, store *people.Store, log *slog.Logger, registry prometheus.Registerer) (*Server, error) {
-	key, err := os.ReadFile(c.SessionKeyFile)
+	keys, err := readKeys(c)
 	if err != nil {
-		return nil, fmt.Errorf("console.sessionKeyFile: %w", err)
-	}
-	key = []byte(strings.TrimSpace(string(key)))
-	if len(key) < minKeyBytes {
-		return nil, fmt.Errorf("console.sessionKeyFile %s: the key has %d bytes, want %d or more", c.SessionKeyFile, len(key), minKeyBytes)
+		return nil, err
 	}
 	vouching, err := newVouching(c.Access)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, key: key,
+		people: store, passwords: password.NewChecker(checksAtOnce, password.Standard()), declared: &config.Declared{}, keys: keys,
 		idle: c.IdleTimeout.Or(standardIdle), life: c.SessionTimeout.Or(standardLife), patience: standardPatience,
 		attempts: newAttempts(), vouching: vouching, reports: newReports(c.Reports), log: log, metrics: newMetrics(registry),
 	}
@@ -87,6 +85,21 @@ func New(c *config.Console, store *people.Store, log *slog.Logger, registry prom
 	}
 	s.pages, err = loadPages()
 	return s, err
+}
+
+func readKeys(c *config.Console) (keys [][]byte, err error) {
+	for _, file := range append([]string{c.SessionKeyFile}, c.FormerKeyFiles...) {
+		key, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("console.sessionKeyFile: %w", err)
+		}
+		key = []byte(strings.TrimSpace(string(key)))
+		if len(key) < minKeyBytes {
+			return nil, fmt.Errorf("console.sessionKeyFile %s: the key has %d bytes, want %d or more", file, len(key), minKeyBytes)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 // Checks are what must work for people to sign in.
@@ -162,9 +175,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return <-done
 }
 
-// sign is a keyed digest for one purpose.
-func (s *Server) sign(purpose, value string) []byte {
-	mac := hmac.New(sha256.New, s.key)
+// sign is a keyed digest for one purpose, as text.
+func (s *Server) sign(purpose, value string) string { return sign(s.keys[0], purpose, value) }
+
+// signed says whether one of our keys made a digest: a session outlives the change of the key.
+func (s *Server) signed(purpose, value, digest string) bool {
+	return slices.ContainsFunc(s.keys, func(key []byte) bool { return hmac.Equal([]byte(digest), []byte(sign(key, purpose, value))) })
+}
+
+func sign(key []byte, purpose, value string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(purpose + "\x00" + value))
-	return mac.Sum(nil)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
