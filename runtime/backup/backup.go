@@ -129,7 +129,7 @@ func (x *Executor) prepareKey() error {
 func (x *Executor) Store() local.Store { return x.store }
 
 // keysFile, in the state folder, lists every signing key the executor has had, so that what an earlier
-// one signed is still believed after the key was changed.
+// one signed is still believed after the key was changed, where the configuration names none.
 const keysFile = "signing-keys"
 
 func rememberKey(state string, key ed25519.PublicKey) error {
@@ -148,15 +148,19 @@ func rememberKey(state string, key ed25519.PublicKey) error {
 	return durable.Replace(path, append(known, line+"\n"...))
 }
 
-// Trusted returns the public keys whose snapshots the configuration believes: those it names, and those
-// the executor has signed with.
+// Trusted returns the public keys whose snapshots the configuration believes: that of the signing key and those it names,
+// which nobody on the host can add to; where it names none, those the executor has signed with.
 func Trusted(c config.Backup) ([]ed25519.PublicKey, error) {
-	known, err := os.ReadFile(filepath.Join(c.State, keysFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	texts := c.TrustedKeys
+	if len(texts) == 0 {
+		known, err := os.ReadFile(filepath.Join(c.State, keysFile))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		texts = strings.Fields(string(known))
 	}
 	var keys []ed25519.PublicKey
-	for _, text := range append(strings.Fields(string(known)), c.TrustedKeys...) {
+	for _, text := range texts {
 		key, err := manifest.ParseKey(text)
 		if err != nil {
 			return nil, fmt.Errorf("trustedKeys: %w", err)

@@ -16,7 +16,7 @@ type Backup struct {
 	Offsite        *BackupOffsite `json:"offsite,omitempty"`     // copies nobody can delete
 	Recipients     []string       `json:"recipients"`            // age public keys that can open a backup
 	SigningKeyFile string         `json:"signingKeyFile"`        // Ed25519 seed, 32 bytes in base64; made when missing
-	TrustedKeys    []string       `json:"trustedKeys,omitempty"` // Ed25519 public keys in base64; default: that of signingKeyFile
+	TrustedKeys    []string       `json:"trustedKeys,omitempty"` // Ed25519 public keys in base64, believed besides that of signingKeyFile; default: all that this host signed with
 	Classes        []BackupClass  `json:"classes"`               // everything a snapshot must hold
 	Schedule       BackupSchedule `json:"schedule,omitzero"`     // when serve runs them
 	Restore        BackupRestore  `json:"restore,omitzero"`      // what looks at restored files

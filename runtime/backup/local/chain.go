@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mailplan/mailplan/runtime/backup/manifest"
@@ -50,7 +51,8 @@ func (s Store) keep(sequence int64, file []byte) error {
 }
 
 // Chain returns all heads in order, and everything wrong with them: a bad signature, a gap, a head
-// which does not name the one before it.
+// which does not name the one before it. A head whose key is trusted no longer is believed as long as the one after it is and
+// names it: keys change, and the chain is older than any of them.
 func (s Store) Chain() ([]Link, error) {
 	entries, err := os.ReadDir(s.chain())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,30 +63,43 @@ func (s Store) Chain() ([]Link, error) {
 	}
 	var links []Link
 	var wrong []error
-	for _, e := range entries {
+	note := func(name string, err error) {
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("chain/%s: %w", name, err))
+		}
+	}
+	var after *Link // in time; the newest comes first
+	for _, e := range slices.Backward(entries) {
 		if strings.HasSuffix(e.Name(), ".new") {
 			continue
 		}
-		link, err := s.link(e.Name())
-		if err == nil && len(links) > 0 {
-			err = follows(links[len(links)-1], link)
+		link, err := s.link(e.Name(), after)
+		note(e.Name(), err)
+		if link.Head == nil {
+			continue
 		}
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("chain/%s: %w", e.Name(), err))
+		if after != nil {
+			note(fmt.Sprintf("%08d", after.Head.Sequence), follows(link, *after))
 		}
-		if link.Head != nil {
-			links = append(links, link)
-		}
+		links, after = append(links, link), &link
 	}
+	slices.Reverse(links)
+	slices.Reverse(wrong)
 	return links, errors.Join(wrong...)
 }
 
-func (s Store) link(name string) (Link, error) {
+// link reads a head of the chain; after is the one that should name it, nil for the newest.
+func (s Store) link(name string, after *Link) (Link, error) {
 	file, err := os.ReadFile(filepath.Join(s.chain(), name))
 	if err != nil {
 		return Link{}, err
 	}
 	head, err := manifest.OpenHead(file, s.Trusted)
+	if err != nil && after != nil {
+		if named, not := manifest.OpenNamed(file, after.Head.Previous); not == nil {
+			head, err = named, nil
+		}
+	}
 	if err == nil && fmt.Sprintf("%08d", head.Sequence) != name {
 		err = fmt.Errorf("holds the head of run %d", head.Sequence)
 	}

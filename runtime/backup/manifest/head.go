@@ -114,6 +114,20 @@ func OpenHead(file []byte, trusted []ed25519.PublicKey) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseHead(body)
+}
+
+// OpenNamed reads a head file that a believed head names by its hash: what that one's signature covers needs none of its
+// own, whose key may be gone.
+func OpenNamed(file []byte, hash string) (*Head, error) {
+	if Hash(file) != hash {
+		return nil, errors.New("it is not the head that the one after it names")
+	}
+	body, _, _ := bytes.Cut(file, []byte("\n"))
+	return parseHead(body)
+}
+
+func parseHead(body []byte) (*Head, error) {
 	var h Head
 	if err := json.Unmarshal(body, &h); err != nil {
 		return nil, err
