@@ -92,6 +92,9 @@ is out of reach. A key may be cut short where it stays the only one.
 
 func (c *cli) drain(ctx context.Context, at letters.Spool, all, chosen []letters.Letter) error {
 	if len(all) == 0 {
+		if err := at.Drain(ctx, nil); err != nil { // it tells the host, whose alerts may not know yet
+			return err
+		}
 		c.say("the spool is empty")
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +35,9 @@ func TestAlertsHaveMetrics(t *testing.T) {
 			served[name] = true
 		}
 	}
-	text := emittest.Text(t, emittest.Emit(t, rules.Files, emittest.Site()), "config/prometheus/mailplan.rules.yml")
+	site := emittest.Site()
+	site.Edge.Spool.Enabled = true
+	text := emittest.Text(t, emittest.Emit(t, rules.Files, site), "config/prometheus/mailplan.rules.yml")
 	asked := regexp.MustCompile(`expr: .*`).FindAllString(text, -1)
 	for _, expr := range asked {
 		for _, name := range metricName.FindAllString(expr, -1) {
@@ -52,6 +55,7 @@ func TestAlertsHaveMetrics(t *testing.T) {
 func scraped(t *testing.T) string {
 	d := newDaemon(t, func(c *config.Ingest) { c.LMTP = &config.LMTP{Address: mailstore.FreeAddress(t)} })
 	d.start(t)
+	tellSpool(t, d)
 	resp, err := http.Get("http://" + d.conf.Health.Listen + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +66,25 @@ func scraped(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// tellSpool tells what the edge would.
+func tellSpool(t *testing.T, d *daemon) {
+	now := time.Now().UTC().Format(time.RFC3339)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+d.conf.Ingest.Listen+"/v1/ingest",
+		strings.NewReader(`{"at":"`+now+`","waiting":1,"oldest":"`+now+`","dead":0}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/vnd.mailplan.spool+json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body.Close(); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("the report of the spool: %s", resp.Status)
+	}
 }
 
 // recorder is a registry that only remembers.

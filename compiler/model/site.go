@@ -63,6 +63,15 @@ type TLS struct {
 // ACME says that the certificate is had by proving its names in our zones.
 func (t TLS) ACME() bool { return t.Source == "acme-dns01" }
 
+// TailscaleProgram is the program of the project, below its folder, that stands for tailscale on the host.
+const TailscaleProgram = "scripts/tailscale"
+
+// Tailscale says that the tailnet has it issued, for the host's name there.
+func (t TLS) Tailscale() bool { return t.Source == "tailscale" }
+
+// Kept says that the host itself has it issued and renewed, and nobody else puts it in place.
+func (t TLS) Kept() bool { return t.ACME() || t.Tailscale() }
+
 // CertificateFolder is where the servers read the certificate, on the host.
 func (s *Site) CertificateFolder() string { return s.Host.Storage.Fast + "/tls" }
 

@@ -13,6 +13,10 @@ import (
 
 // serveIngest is one request, from its headers to its answer and its line in the log.
 func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
+	if isStanding(r.Header) {
+		s.serveStanding(w, r)
+		return
+	}
 	start := time.Now()
 	d := &delivery{server: s, id: newID()}
 	res := s.answer(w, r, d)
@@ -53,6 +57,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d *delivery) res
 
 // admit checks everything that is not about the message.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (result, bool) {
+	if refusal, ok := s.authorize(w, r); !ok {
+		return refusal, false
+	}
+	if !isMessageType(r.Header.Get("Content-Type")) {
+		return invalid(http.StatusUnsupportedMediaType, "Content-Type must be message/rfc822 or application/octet-stream"), false
+	}
+	if c := r.Header.Get("Content-Encoding"); c != "" && !strings.EqualFold(c, "identity") {
+		return invalid(http.StatusUnsupportedMediaType, "body must not be encoded"), false
+	}
+	return result{}, true
+}
+
+// authorize checks who asks, and that it is a POST.
+func (s *Server) authorize(w http.ResponseWriter, r *http.Request) (result, bool) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return invalid(http.StatusMethodNotAllowed, "only POST is answered here"), false
@@ -63,12 +81,6 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (result, bool) {
 	if err := s.gate.cloudflareAccess(r.Context(), r.Header); err != nil {
 		s.log.Warn("access token refused", "error", err)
 		return invalid(http.StatusForbidden, access.ErrRefused.Error()), false
-	}
-	if !isMessageType(r.Header.Get("Content-Type")) {
-		return invalid(http.StatusUnsupportedMediaType, "Content-Type must be message/rfc822 or application/octet-stream"), false
-	}
-	if c := r.Header.Get("Content-Encoding"); c != "" && !strings.EqualFold(c, "identity") {
-		return invalid(http.StatusUnsupportedMediaType, "body must not be encoded"), false
 	}
 	return result{}, true
 }

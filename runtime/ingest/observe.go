@@ -43,7 +43,7 @@ func newMetrics(registry prometheus.Registerer, s *Server) *metrics {
 	}
 	doubt := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mailpland_ledger_in_doubt",
 		Help: "Whether the last run did not end in order, so that mailboxes are looked into before a delivery."}, s.inDoubt)
-	for _, c := range []prometheus.Collector{doubt, m.requests, m.recipients, m.verdicts, m.bytes, m.seconds, busy, spilled} {
+	for _, c := range []prometheus.Collector{&s.edge, doubt, m.requests, m.recipients, m.verdicts, m.bytes, m.seconds, busy, spilled} {
 		registry.Register(c)
 	}
 	return m

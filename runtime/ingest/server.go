@@ -52,6 +52,7 @@ type Server struct {
 	busy    mailboxes
 	slots   places // of messages that are worked on
 	turns   places // of small messages that the mail store works on: more of them only keep each other from its processors
+	edge    edgeSpool
 	metrics *metrics
 }
 
@@ -70,6 +71,9 @@ func New(conf *config.Ingest, log *slog.Logger, registry prometheus.Registerer) 
 		errs = append(errs, fmt.Errorf("ingest.table: %w", err))
 	}
 	errs = append(errs, s.openTargets()...)
+	if err := s.edge.open(conf); err != nil {
+		log.Warn("what the edge told of its spool is not known any more; it tells again", "error", err)
+	}
 	if len(errs) == 0 && conf.Ledger != nil {
 		if s.ledger, err = ledger.Open(conf.Ledger.Path, conf.Ledger.Keep.Or(14*24*time.Hour)); err != nil {
 			errs = append(errs, fmt.Errorf("ingest.ledger: %w", err))

@@ -47,7 +47,9 @@ func promtool(t *testing.T, args ...string) {
 
 // TestFire runs testdata/rules_test.yml, which must have every alert fire, over the emitted rules.
 func TestFire(t *testing.T) {
-	dir := lay(t, emittest.Site())
+	site := emittest.Site()
+	site.Edge.Spool.Enabled = true
+	dir := lay(t, site)
 	tests, err := os.ReadFile("testdata/rules_test.yml")
 	if err != nil {
 		t.Fatal(err)

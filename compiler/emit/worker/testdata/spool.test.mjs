@@ -139,6 +139,54 @@ test("an alarm that is not heard is raised again", async () => {
   assert.equal(world.alarms.length, 1);
 });
 
+test("the host is told how many wait, since when, and how many are dead", async () => {
+  const world = new World(worker);
+  const full = "bob@example.com";
+  world.ingest = (one) => (world.day < 1 ? answers.page(502)() : one.to === full ? answers.deferred() : answers.delivered());
+  for (const name of numbers(40)) await world.send(name, Number(name) === 7 ? full : "alice@example.com");
+  const came = new Date().toISOString();
+  await world.until(1);
+  assert.deepEqual(world.told, [], "nobody is there to be told");
+  await world.until(2);
+  const { waiting, oldest, dead } = world.told.at(-1);
+  assert.deepEqual([waiting, dead], [1, 0]);
+  assert.ok(oldest <= came && Date.parse(oldest) > Date.parse(came) - 1000, oldest);
+  await world.until(14);
+  assert.deepEqual([world.told.at(-1).waiting, world.told.at(-1).dead, world.told.at(-1).oldest], [0, 1, undefined]);
+  assert.equal(world.mail.entries.length, 0);
+});
+
+test("a host that takes no note is told again when nothing waits any more, and not for ever", async () => {
+  const world = new World(worker);
+  world.ingest = () => (world.day < 0.1 ? answers.page(502)() : answers.delivered());
+  world.report = () => new Response(null, { status: world.day < 3 ? 415 : 204 });
+  await stream(world, numbers(20), 0.001);
+  await world.until(2.9);
+  assert.equal(world.delivered.length, 20);
+  assert.equal(world.mail.entries.length, 1, "pointers that stay");
+  await world.until(4);
+  assert.deepEqual([world.told.at(-1).waiting, world.mail.entries.length], [0, 0]);
+  world.report = () => new Response(null, { status: 415 });
+  world.ingest = () => (world.day < 5 ? answers.page(502)() : answers.delivered());
+  await stream(world, numbers(1), 1);
+  await world.until(30);
+  assert.deepEqual([world.mail.entries.length, world.alarms.length], [0, 0]);
+});
+
+test("the bucket is listed as often for one message as for many", async () => {
+  const world = new World(worker);
+  let lists = 0;
+  const { list } = world.env.SPOOL;
+  world.env.SPOOL.list = (options) => (lists++, list(options));
+  world.ingest = () => (world.day < 0.5 ? answers.page(502)() : answers.delivered());
+  for (const name of numbers(200)) await world.send(name);
+  await world.until(0.49);
+  lists = 0;
+  await world.until(1);
+  assert.equal(world.delivered.length, 200);
+  assert.ok(lists < 2 * 200, `${lists} lists for 200 messages`);
+});
+
 test("taken over means in bucket and queue, else the sender keeps it", async () => {
   for (const part of ["SPOOL", "QUEUE"]) {
     const world = new World(worker);

@@ -25,18 +25,35 @@ export function json(http, status, message) {
   return new Response(JSON.stringify({ status, message, recipients: [] }), { status: http });
 }
 
+const reportType = "application/vnd.mailplan.spool+json";
+
+/** Whether a request is no message but tells how the spool stands. */
+export function isReport(headers) {
+  return new Headers(headers).get("content-type") === reportType;
+}
+
+/** Asserts that a report is authorised, and signed, and returns it. */
+export function checkReport(headers, body) {
+  checkSigned(headers, body, reportType);
+  return JSON.parse(body.toString());
+}
+
 /** Asserts that the request is authorised, and signed over what it carries, and returns its envelope. */
 export function checkRequest(headers, body) {
-  const at = (name) => headers.get(name);
+  checkSigned(headers, body, "message/rfc822");
+  return { from: headers.get("x-mail-from"), to: headers.get("x-rcpt-to") };
+}
+
+function checkSigned(headers, body, type) {
+  const at = (name) => headers.get(name) ?? "";
   assert.equal(at("authorization"), "Bearer a token for tests only");
-  assert.equal(at("content-type"), "message/rfc822");
+  assert.equal(at("content-type"), type);
   const digest = `sha-256=:${createHash("sha256").update(body).digest("base64")}:`;
   assert.equal(at("content-digest"), digest);
   assert.match(at("x-mailplan-nonce"), /^[A-Za-z0-9_-]{16,64}$/);
   assert.ok(/^\d+$/.test(at("x-mailplan-timestamp")));
   const text = ["mailplan-v1", "POST /v1/ingest", at("x-mailplan-timestamp"), at("x-mailplan-nonce"), digest, at("x-mail-from"), at("x-rcpt-to"), ""].join("\n");
   assert.equal(at("x-mailplan-signature"), "v1=" + createHmac("sha256", "another key for tests only").update(text).digest("hex"));
-  return { from: at("x-mail-from"), to: at("x-rcpt-to") };
 }
 
 /** A message as the runtime hands it over; rejects collects what setReject is told. */

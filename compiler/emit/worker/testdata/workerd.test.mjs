@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { createHash, randomFillSync } from "node:crypto";
 import { after, before, test } from "node:test";
 import { Response, mail, runtime } from "./runtime.mjs";
-import { checkRequest, settings } from "./support.mjs";
+import { checkReport, checkRequest, isReport, settings } from "./support.mjs";
 
 let ingest = () => answer(200, "delivered");
 let seen = [];
 let alarms = [];
+let told = [];
 const answer = (status, said) => Response.json({ status: said, message: `2.0.0 ${said}` }, { status });
 
 async function outside(request) {
@@ -16,6 +17,10 @@ async function outside(request) {
     return new Response("ok");
   }
   const body = Buffer.from(await request.arrayBuffer());
+  if (isReport(request.headers)) {
+    told.push(checkReport(request.headers, body));
+    return new Response(null, { status: 204 });
+  }
   const { to } = checkRequest(request.headers, body);
   seen.push({ to, size: body.length, text: body.subarray(0, 40).toString("latin1"), sum: createHash("sha256").update(body).digest("hex") });
   return ingest(seen.at(-1));
@@ -90,6 +95,7 @@ test("an outage: kept at the edge, drained in order", async () => {
   up = true;
   await eventually(async () => (await keys("mail/")).length === 0, "drained");
   assert.deepEqual(seen.map((one) => one.text), names);
+  await eventually(() => told.at(-1)?.waiting === 0, "the host knows that none waits");
 });
 
 test("a hopeless one becomes a dead letter with an alarm", async () => {
@@ -101,4 +107,6 @@ test("a hopeless one becomes a dead letter with an alarm", async () => {
   assert.equal(dead.length, 1);
   assert.deepEqual([alarms[0].site, alarms[0].kind, alarms[0].letters[0].key], ["home", "dead-letter", dead[0]]);
   assert.equal((await keys("mail/")).length, 0);
+  assert.ok(told.some((one) => one.waiting === 1 && dead[0].includes(one.oldest)), "the host was told of one that waits");
+  await eventually(() => told.at(-1).dead === 1 && told.at(-1).waiting === 0, "the host knows of the dead letter");
 });

@@ -1,7 +1,7 @@
 // A world in simulated time around the Worker: a bucket, two queues that keep no order and deliver at least
 // once, an ingest that is there or not, and a webhook. Nothing waits: the clock jumps to the next event.
 import { mock } from "node:test";
-import { answers, message, settings } from "./support.mjs";
+import { answers, checkReport, isReport, message, settings } from "./support.mjs";
 
 const START = Date.UTC(2026, 10, 21);
 
@@ -10,6 +10,8 @@ export class World {
     Object.assign(this, { worker, page, faults, seed, calls: 0, delivered: [], alarms: [], lost: [] });
     this.ingest = () => answers.delivered();
     this.webhook = () => new Response("ok");
+    this.report = () => new Response(null, { status: 204 });
+    this.told = []; // what the host took note of, with the day
     this.objects = new Map();
     this.mail = new Queue(this, "home-spool", maxRetries);
     this.dead = new Queue(this, "home-spool-dead", 10);
@@ -45,6 +47,11 @@ export class World {
     if (url === this.env.ALERT_WEBHOOK) {
       const answer = this.webhook();
       if (answer.ok) this.alarms.push(...JSON.parse(init.body).letters);
+      return answer;
+    }
+    if (isReport(init.headers)) {
+      const answer = this.report();
+      if (answer.status === 204) this.told.push({ day: this.day, ...checkReport(new Headers(init.headers), Buffer.from(init.body)) });
       return answer;
     }
     const body = Buffer.from(await new Response(init.body).arrayBuffer()).toString("latin1");

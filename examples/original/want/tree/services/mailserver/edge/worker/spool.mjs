@@ -6,8 +6,11 @@
 //
 // Dead letters lie below dead/: what the ingest refused after it had been accepted from the sender, and what
 // it did not take within the queue's patience. Each is told about.
+//
+// Whenever the spool was worked off as far as it goes, the host is told how many wait and since when, and how many are
+// dead: a page of the bucket's list each, so that it costs the same whatever lies there.
 
-import { digestOf, post } from "./ingest.mjs";
+import { digestOf, post, report } from "./ingest.mjs";
 
 const MAIL = "mail/";
 const DEAD = "dead/";
@@ -50,10 +53,37 @@ export async function drain(pointers, env) {
   }
   const listing = await env.SPOOL.list({ prefix: MAIL });
   const waiting = listing.objects.map((object) => object.key).filter((key) => !((resting.get(key) ?? 0) > Date.now()));
-  const settled = await deliverAll(env, waiting.slice(0, TURN));
-  for (const pointer of pointers) settle(pointer, listing, settled, env);
+  const { settled, silent } = await deliverAll(env, waiting.slice(0, TURN));
   const more = waiting.length > TURN || listing.truncated;
-  if (settled.size > 0 && more) await env.QUEUE.send({ wake: true });
+  const goesOn = settled.size > 0 && more;
+  const left = listing.objects.filter((object) => !settled.has(object.key));
+  const told = goesOn || silent || (await tellHost(env, left, listing.truncated));
+  const teller = !told && left.length === 0 ? tellerOf(pointers, env) : undefined;
+  for (const pointer of pointers) settle(pointer, pointer === teller || waits(pointer, listing, settled), env);
+  if (goesOn) await env.QUEUE.send({ wake: true });
+}
+
+let tellerComes = 0; // in ms
+
+/** Where nothing waits any more, nothing else would wake us to tell it: one pointer stays for that, where none does yet. */
+function tellerOf([pointer], env) {
+  if (Date.now() < tellerComes) return undefined;
+  tellerComes = Date.now() + 1000 * backoff(pointer.attempts, Number(env.RETRY_CAP_SECONDS));
+  return pointer;
+}
+
+/** Tells the host how the spool stands, and says whether it took note. */
+async function tellHost(env, left, truncated) {
+  try {
+    const dead = await env.SPOOL.list({ prefix: DEAD });
+    const at = new Date().toISOString();
+    const oldest = left[0]?.key.slice(MAIL.length, MAIL.length + at.length); // the key begins with it
+    await report(env, { at, waiting: left.length, oldest, dead: dead.objects.length, more: truncated || dead.truncated });
+    return true;
+  } catch (error) {
+    console.log(JSON.stringify({ event: "spool", text: `the host was not told: ${error.message}` }));
+    return false;
+  }
 }
 
 function mailKey(pointer) {
@@ -61,7 +91,7 @@ function mailKey(pointer) {
 }
 
 /**
- * Delivers in order until the ingest is out of reach; returns the keys that need nothing more. One message
+ * Delivers in order until the ingest is out of reach; returns the keys that need nothing more, and whether it was. One message
  * alone may be the cause of silence (a scan that outlasts the time-out): if the next one is answered, it rests.
  */
 async function deliverAll(env, keys) {
@@ -70,7 +100,7 @@ async function deliverAll(env, keys) {
   for (const key of keys) {
     const verdict = await deliver(env, key);
     if (verdict === "unreachable") {
-      if (silent) break;
+      if (silent) return { settled, silent: true };
       silent = key;
       continue;
     }
@@ -79,7 +109,7 @@ async function deliverAll(env, keys) {
     if (verdict === "deferred") rest(key);
     else settled.add(key);
   }
-  return settled;
+  return { settled, silent: silent !== "" };
 }
 
 function rest(key) {
@@ -98,12 +128,17 @@ async function deliver(env, key) {
   return verdict;
 }
 
-function settle(pointer, listing, settled, env) {
+/** Whether the message of a pointer still waits. */
+function waits(pointer, listing, settled) {
   const key = mailKey(pointer);
   const last = listing.objects.at(-1)?.key ?? "";
   const there = listing.objects.some((object) => object.key === key) || (listing.truncated && key > last);
-  if (!there || settled.has(key)) pointer.ack();
-  else pointer.retry({ delaySeconds: backoff(pointer.attempts, Number(env.RETRY_CAP_SECONDS)) });
+  return there && !settled.has(key);
+}
+
+function settle(pointer, again, env) {
+  if (again) pointer.retry({ delaySeconds: backoff(pointer.attempts, Number(env.RETRY_CAP_SECONDS)) });
+  else pointer.ack();
 }
 
 /** Seconds until the next try. The cap spreads the retries over the queue's whole retention. */
@@ -137,7 +172,9 @@ export async function alarm(pointers, env) {
     const key = body.key?.startsWith(MAIL) ? await bury(env, body.key, "not taken within the spool's time") : body.key;
     if (key) dead.push({ key, reason: body.reason ?? "not taken within the spool's time" });
   }
-  if (dead.length > 0) await tell(env, dead);
+  if (dead.length === 0) return;
+  await env.QUEUE.send({ wake: true }); // the host is to know, too
+  await tell(env, dead);
 }
 
 async function tell(env, letters) {
