@@ -23,6 +23,7 @@ import (
 
 	"github.com/mailplan/mailplan/runtime/certificate"
 	"github.com/mailplan/mailplan/runtime/certificate/challenge"
+	"github.com/mailplan/mailplan/runtime/certificate/pair"
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/health"
 )
@@ -32,8 +33,8 @@ func newCertificateCmd() *cobra.Command {
 		Use:   "certificate",
 		Short: "Keep the certificate of the mail names: obtain, renew, and have servers read it",
 		Long: `Keep the certificate of the mail names in force, until told to stop: obtain it by
-ACME with DNS records, renew it in time, and have Dovecot and Postfix read the new
-one while their sessions go on. The unit mailpland-certificate runs this.
+ACME with DNS records, or from the tailnet, renew it in time, and have Dovecot and
+Postfix read the new one while their sessions go on. The unit mailpland-certificate runs this.
 
 --once makes one pass, which does what is due, also where an earlier failure
 should rest. --placeholder only makes sure that servers find something to start
@@ -142,14 +143,18 @@ func newKeeper(c config.Certificate, log *slog.Logger) (*certificate.Keeper, err
 	if c.Reload != "" {
 		reload = func(ctx context.Context) error { return runProgram(ctx, c.Reload) }
 	}
-	if c.ACME == nil {
-		return certificate.New(c, nil, reload, log), nil
+	switch {
+	case c.Tailscale != nil:
+		folder := pair.Folder{Path: c.Folder, UID: c.UID, GID: c.GID}
+		return certificate.New(c, &certificate.Tailscale{Program: c.Tailscale.Program, Folder: folder}, reload, log), nil
+	case c.ACME != nil:
+		authority, err := newAuthority(c)
+		if err != nil {
+			return nil, err
+		}
+		return certificate.New(c, authority, reload, log), nil
 	}
-	authority, err := newAuthority(c)
-	if err != nil {
-		return nil, err
-	}
-	return certificate.New(c, authority, reload, log), nil
+	return certificate.New(c, nil, reload, log), nil
 }
 
 func newAuthority(c config.Certificate) (*certificate.ACME, error) {

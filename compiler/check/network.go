@@ -168,6 +168,9 @@ func tlsNames(c *checker) {
 		switch {
 		case c.site.Host.TLS.Source == "tailscale" && (c.site.Tailnet == nil || name != c.site.Tailnet.Hostname):
 			c.report("host.tls.names", "Tailscale gives certificates for tailnet.hostname only, not for %s", name)
+		case c.site.Host.TLS.Source == "tailscale" && !strings.HasSuffix(name, ".ts.net"):
+			c.report("host.tls.names", "%s is not below ts.net, so Tailscale gives no certificate for it", name).
+				hint("tailnet.hostname is the host's whole name, such as mail.tail1234.ts.net")
 		case c.site.Host.TLS.Source == "acme-dns01" && strings.HasSuffix(name, ".ts.net"):
 			c.report("host.tls.names", "%s is Tailscale's: it can't be proved through your zones", name).
 				hint(`name imap. and smtp. of a declared domain, or set host.tls.source: "tailscale"`)

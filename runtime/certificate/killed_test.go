@@ -19,6 +19,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/certificate"
 	"github.com/mailplan/mailplan/runtime/certificate/challenge"
 	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/test/tailscale"
 )
 
 const orderVariable = "MAILPLAN_TEST_ORDER"
@@ -30,8 +31,11 @@ type order struct {
 	DieAtReload    bool
 }
 
-// TestMain is also the process that is killed: it makes one pass. SSL_CERT_FILE has it trust Pebble.
+// TestMain is also the stand-in of tailscale, and the process that is killed: it makes one pass. SSL_CERT_FILE has it trust Pebble.
 func TestMain(m *testing.M) {
+	if code, called := tailscale.Called(); called {
+		os.Exit(code)
+	}
 	text := os.Getenv(orderVariable)
 	if text == "" {
 		os.Exit(m.Run())

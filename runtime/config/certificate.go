@@ -14,7 +14,14 @@ type Certificate struct {
 	State    string   `json:"state"`            // folder for the account's key and the memory of attempts
 	WarnDays int      `json:"warnDays"`         // before its end
 	Reload   string   `json:"reload,omitempty"` // program that has servers read it again
-	ACME     *ACME    `json:"acme,omitempty"`   // who issues it; without, somebody else puts it in place
+	// Who issues it, one of these; without, somebody else puts it in place.
+	ACME      *ACME      `json:"acme,omitempty"`
+	Tailscale *Tailscale `json:"tailscale,omitempty"`
+}
+
+// Tailscale has the tailnet issue a certificate, for the host's own name there.
+type Tailscale struct {
+	Program string `json:"program"` // called as tailscale would be
 }
 
 // ACME is a certificate authority (RFC 8555) that is shown names by DNS records.
@@ -35,6 +42,15 @@ func (c *Certificate) problems(at string) (found Problems) {
 	positive(&found, at+".warnDays", int64(c.WarnDays))
 	if c.ACME != nil {
 		c.ACME.check(&found, at+".acme", c.Names)
+	}
+	if c.Tailscale != nil {
+		absolute(&found, at+".tailscale.program", c.Tailscale.Program)
+		if len(c.Names) > 1 {
+			found.add(at+".names", "tailscale gives certificates for one name")
+		}
+		if c.ACME != nil {
+			found.add(at+".tailscale", "acme is there already")
+		}
 	}
 	return found
 }

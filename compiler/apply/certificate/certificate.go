@@ -59,7 +59,7 @@ func (p *Plane) Desired(context.Context) ([]plan.Object, error) {
 	pair := p.object(KindPair, true, "there is one")
 	pair.Phase, pair.Needs = plan.Place, p.tools()
 	objects := []plan.Object{pair}
-	if tls := p.Site.Host.TLS; tls.ACME() {
+	if tls := p.Site.Host.TLS; tls.Kept() {
 		o := p.object(KindIssued, issued{Names: tls.Names}, "for "+strings.Join(tls.Names, ", "))
 		o.Phase, o.Needs = plan.Last, host.Applied(p.Site.Host.Root)
 		objects = append(objects, o)
@@ -92,8 +92,11 @@ func (p *Plane) tools() []string {
 	root := p.Site.Host.Root
 	list := []string{ref(host.KindProgram, p.program()), ref(host.KindFile, path.Join(root, settings)),
 		ref(host.KindDirectory, p.Site.CertificateFolder())}
-	if p.Site.Host.TLS.ACME() {
-		list = append(list, ref(host.KindFile, path.Join(root, "secrets", p.Site.Host.TLS.Token.Secret)))
+	switch tls := p.Site.Host.TLS; {
+	case tls.ACME():
+		list = append(list, ref(host.KindFile, path.Join(root, "secrets", tls.Token.Secret)))
+	case tls.Tailscale():
+		list = append(list, ref(host.KindFile, path.Join(root, model.TailscaleProgram)))
 	}
 	return list
 }
@@ -111,7 +114,7 @@ func (p *Plane) Live(context.Context) ([]plan.Object, error) {
 		return nil, err
 	}
 	objects := []plan.Object{p.object(KindPair, true, "there is one")}
-	if !p.Site.Host.TLS.ACME() {
+	if !p.Site.Host.TLS.Kept() {
 		return objects, nil
 	}
 	v := issued{Names: p.Site.Host.TLS.Names, State: p.state(leaf)}

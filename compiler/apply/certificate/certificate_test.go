@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +164,24 @@ func TestFiles(t *testing.T) {
 	b.lay(true, time.Now().AddDate(0, 0, 60), "another.example")
 	if p := b.plan(); !p.Empty() {
 		t.Errorf("planned %+v", p.Changes)
+	}
+}
+
+// TestTailnet: the tailnet's certificate is asked for like an authority's, by the program that stands for tailscale.
+func TestTailnet(t *testing.T) {
+	b := newBench(t)
+	tls := &b.plane.Site.Host.TLS
+	tls.Source, tls.Names = "tailscale", []string{"mail.tail1234.ts.net"}
+	soon := time.Now().AddDate(0, 0, 80)
+	b.makes["--placeholder"] = func() { b.lay(false, soon, tls.Names...) }
+	b.makes["--once"] = func() { b.lay(true, soon, tls.Names...) }
+	if needs := b.plan().Changes[0].Needs; !slices.Contains(needs, "host/file//srv/mailserver/scripts/tailscale") {
+		t.Errorf("it does not wait for its program: %q", needs)
+	}
+	if err := b.apply(); err != nil || len(b.ran) != 2 {
+		t.Fatalf("%v, ran %q", err, b.ran)
+	}
+	if p := b.plan(); !p.Empty() {
+		t.Errorf("left to do: %+v", p.Changes)
 	}
 }
