@@ -69,6 +69,22 @@ func (c *Cloudflare) Add(ctx context.Context, z Zone, r Record) error {
 	return nil
 }
 
+// alias is the code of a record that cannot stand beside a CNAME.
+const alias = 81053
+
+// Alias is where a CNAME record of the zone leads; empty where there is none of that name.
+func (c *Cloudflare) Alias(ctx context.Context, z Zone, name string) (string, error) {
+	var found []Record
+	query := url.Values{"type": {"CNAME"}, "name": {name}}
+	if err := c.do(ctx, http.MethodGet, "/zones/"+z.ID+"/dns_records?"+query.Encode(), nil, &found); err != nil {
+		return "", fmt.Errorf("look for a CNAME of %s: %w", name, err)
+	}
+	if len(found) == 0 {
+		return "", nil
+	}
+	return strings.ToLower(strings.TrimSuffix(found[0].Content, ".")), nil
+}
+
 // perPage is far above what one site ever leaves.
 const perPage = 100
 

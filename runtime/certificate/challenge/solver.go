@@ -4,6 +4,7 @@
 package challenge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,9 @@ type Solver struct {
 
 	silent bool // no name server can be asked from here
 
-	mu   sync.Mutex
-	held map[string]Zone
+	mu    sync.Mutex
+	held  map[string]Zone
+	moved map[string]string // name of a challenge -> where CNAMEs lead it
 }
 
 // ttl is the shortest that every plan has, in seconds.
@@ -33,25 +35,63 @@ const ttl = 60
 // cleaning is how long removing records may take when the run itself was told to stop.
 const cleaning = 30 * time.Second
 
-// Present adds the record of a challenge.
+// hops bounds a chain of CNAMEs.
+const hops = 8
+
+// Present adds the record of a challenge, where CNAMEs of our zones lead its name.
 func (s *Solver) Present(ctx context.Context, c acme.Challenge) error {
-	z, err := s.zone(ctx, c.Identifier.Value)
-	if err != nil {
-		return err
+	name := s.place(c)
+	for range hops {
+		z, err := s.zone(ctx, name)
+		if err != nil {
+			return err
+		}
+		err = s.DNS.Add(ctx, z, Record{Name: name, Content: c.DNS01KeyAuthorization(), TTL: ttl, Comment: s.Mark})
+		var refused *Refusal
+		if !errors.As(err, &refused) || !refused.has(alias) {
+			return err
+		}
+		target, lookUp := s.DNS.Alias(ctx, z, name)
+		if lookUp != nil || target == "" {
+			return errors.Join(err, lookUp)
+		}
+		if s.closest(target) == "" {
+			return fmt.Errorf("%s is a CNAME to %s, which lies in none of the zones %s: remove that record, or lead it into one of them",
+				name, target, strings.Join(s.Zones, ", "))
+		}
+		name = target
+		s.move(c, name)
 	}
-	return s.DNS.Add(ctx, z, Record{Name: c.DNS01TXTRecordName(), Content: c.DNS01KeyAuthorization(), TTL: ttl, Comment: s.Mark})
+	return fmt.Errorf("%s: more than %d CNAMEs one after another", c.DNS01TXTRecordName(), hops)
+}
+
+// place is the name at which the record of a challenge stands.
+func (s *Solver) place(c acme.Challenge) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.moved[c.DNS01TXTRecordName()], c.DNS01TXTRecordName())
+}
+
+func (s *Solver) move(c acme.Challenge, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.moved == nil {
+		s.moved = map[string]string{}
+	}
+	s.moved[c.DNS01TXTRecordName()] = name
 }
 
 // Wait ends when the zone's name servers show the record.
 func (s *Solver) Wait(ctx context.Context, c acme.Challenge) error {
-	z, err := s.zone(ctx, c.Identifier.Value)
+	name := s.place(c)
+	z, err := s.zone(ctx, name)
 	if err != nil {
 		return err
 	}
 	if s.silent { // as it was for the name before
 		return nil
 	}
-	s.silent, err = s.Names.Show(ctx, z.NameServers, c.DNS01TXTRecordName(), c.DNS01KeyAuthorization())
+	s.silent, err = s.Names.Show(ctx, z.NameServers, name, c.DNS01KeyAuthorization())
 	return err
 }
 
@@ -59,7 +99,7 @@ func (s *Solver) Wait(ctx context.Context, c acme.Challenge) error {
 func (s *Solver) CleanUp(ctx context.Context, c acme.Challenge) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleaning)
 	defer cancel()
-	z, err := s.zone(ctx, c.Identifier.Value)
+	z, err := s.zone(ctx, s.place(c))
 	if err != nil {
 		return err
 	}
@@ -95,14 +135,19 @@ func (s *Solver) remove(ctx context.Context, z Zone, which func(Record) bool) er
 	return errors.Join(errs...)
 }
 
-// zone is the closest above a name.
-func (s *Solver) zone(ctx context.Context, name string) (Zone, error) {
-	closest := ""
+// closest is the zone closest above a name; empty where it lies in none.
+func (s *Solver) closest(name string) (closest string) {
 	for _, z := range s.Zones {
 		if (name == z || strings.HasSuffix(name, "."+z)) && len(z) > len(closest) {
 			closest = z
 		}
 	}
+	return closest
+}
+
+// zone is the closest above a name.
+func (s *Solver) zone(ctx context.Context, name string) (Zone, error) {
+	closest := s.closest(name)
 	if closest == "" {
 		return Zone{}, fmt.Errorf("%s lies in none of the zones %s", name, strings.Join(s.Zones, ", "))
 	}
