@@ -39,7 +39,7 @@ func (d *disaster) figures(report recovery.Report) {
 		n, report.Open.Sub(report.Started).Seconds(), data, 1000*data/float64(n), bytes>>20, read, write, data/(read+write), took["scan"])
 }
 
-// reads gets every pack from the bucket, opens and unpacks it.
+// reads gets every pack of the last backup from the bucket, opens and unpacks it.
 func (d *disaster) reads() (seconds float64, bytes int64) {
 	t := d.t
 	text, err := os.ReadFile(d.key)
@@ -56,6 +56,9 @@ func (d *disaster) reads() (seconds float64, bytes int64) {
 		t.Fatal(err)
 	}
 	for _, o := range list.Contents {
+		if o.LastModified.Before(d.backup) {
+			continue // of an earlier disaster's
+		}
 		got, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("all-that-is-left"), Key: o.Key})
 		if err != nil {
 			t.Fatal(err)

@@ -38,7 +38,8 @@ type disaster struct {
 	bucket  *backuptest.S3
 	cert    *daemon.Authority
 	worker  *inbound.Worker
-	filled  int    // messages
+	filled  int // messages
+	backup  time.Time
 	door    string // of the ingest, as the Worker knows it
 	app     string // carol's app password
 	daves   string // dave's own password
@@ -187,6 +188,9 @@ func (d *disaster) mailpland(args ...string) string {
 	return string(out)
 }
 
+// malware is a file that the scanner of today knows, and no mail program shows.
+const malware = "/mnt/hdd/mailboxes/example.org/erin/malware"
+
 // backsUp makes a backup of n messages, and notes what is in it.
 func (d *disaster) backsUp(n int) {
 	d.fill(n)
@@ -195,6 +199,10 @@ func (d *disaster) backsUp(n int) {
 	if total(d.files) < n || d.bayes == "" || d.dkim == "" {
 		d.t.Fatalf("there are %d messages of %d, %d bytes of tokens", total(d.files), n, len(d.bayes))
 	}
+	if err := os.WriteFile(malware, []byte(eicar), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	d.backup = time.Now().Truncate(time.Second)
 	d.t.Logf("%s", d.mailpland("backup", "run"))
 }
 
@@ -312,6 +320,9 @@ func (d *disaster) compare(report recovery.Report, spooled string) {
 	t := d.t
 	if report.Spool == nil || report.Spool.Left != 0 || report.Spool.Dead != 0 { // the Worker may have been first, so some or none waited
 		t.Errorf("the spool: %+v", report.Spool)
+	}
+	if _, err := os.Stat(malware); err == nil || report.Scan == nil || len(report.Scan.Infected) == 0 || report.Scan.Started.Before(report.Open) {
+		t.Errorf("the scan: %+v, %v", report.Scan, err)
 	}
 	d.arrived(spooled, missed)
 	lost, files := 0, d.messages()

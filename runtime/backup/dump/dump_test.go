@@ -38,6 +38,7 @@ func TestDatabases(t *testing.T) {
 	t.Run("comes back with views, triggers, events and routines", func(t *testing.T) { comesBack(t, db) })
 	t.Run("unchanged data is an unchanged dump", func(t *testing.T) { isStable(t, db) })
 	t.Run("an old client is spared the sandbox line", func(t *testing.T) { sparesOldClient(t, db) })
+	t.Run("a try leaves nothing, and nothing is left of what is replaced", func(t *testing.T) { leavesNothing(t, db) })
 	t.Run("a dump cut by TRUNCATE is not kept", func(t *testing.T) { isNotKept(t, db) })
 	t.Run("the password shows nowhere", func(t *testing.T) { hidesPassword(t, db) })
 }
@@ -104,9 +105,8 @@ func sparesOldClient(t *testing.T, db *daemon.MariaDB) {
 		t.Fatal(err)
 	}
 	old := filepath.Join(dir, "old-client")
-	script := "#!/bin/sh\ncase \"$*\" in *--help*) echo 'no such mode'; exit;; *sandbox*) ;; esac\n" +
-		"input=$(mktemp); cat > $input\n" +
-		"if head -n 1 $input | grep -q '999999'; then echo \"ERROR at line 1: Unknown command '\\\\-'.\" >&2; exit 1; fi\n" +
+	script := "#!/bin/sh\ninput=$(mktemp); cat > $input\n" +
+		"if head -n 3 $input | grep -q '999999'; then echo \"ERROR at line 1: Unknown command '\\\\-'.\" >&2; exit 1; fi\n" +
 		"exec " + s.Client + " \"$@\" < $input\n"
 	if err := os.WriteFile(old, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -114,6 +114,40 @@ func sparesOldClient(t *testing.T, db *daemon.MariaDB) {
 	s.Client = old
 	if err := s.Load(t.Context(), "oldclient", filepath.Join(dir, "mail.sql")); err != nil {
 		t.Error(err)
+	}
+}
+
+// leavesNothing tries a dump, and then loads it over what is there.
+func leavesNothing(t *testing.T, db *daemon.MariaDB) {
+	s, dir := server(t, db, "mail"), t.TempDir()
+	if err := s.Dump(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	dump := filepath.Join(dir, "mail.sql")
+	for range 2 { // an earlier one may have been cut off
+		if err := s.Try(t.Context(), "tried", dump); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if there, err := s.Exists(t.Context(), "tried"); err != nil || there {
+		t.Errorf("the database of a try is there: %v, %v", there, err)
+	}
+	if err := db.Load("CREATE DATABASE worn; CREATE TABLE worn.intruder (n INT)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(t.Context(), "worn", dump); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.Rows(t.Context(), "worn")
+	if diff := cmp.Diff(map[string]int64{"users": 500, "log": 2}, rows); diff != "" || err != nil {
+		t.Errorf("%v, rows (-want +got):\n%s", err, diff)
+	}
+	spoilt := filepath.Join(dir, "spoilt.sql")
+	if err := os.WriteFile(spoilt, []byte("SELECT nothing FROM nowhere;\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Try(t.Context(), "tried", spoilt); err == nil {
+		t.Error("what does not load was good")
 	}
 }
 

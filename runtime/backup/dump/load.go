@@ -7,51 +7,58 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 )
 
 // Load runs a dump in the database of that name, which is made when it is missing.
 func (s Server) Load(ctx context.Context, name, path string) error {
-	file, err := os.Open(path)
+	return s.load(ctx, name, path, "CREATE DATABASE IF NOT EXISTS "+quote(name), "")
+}
+
+// Replace has the database of that name hold what the dump holds, and nothing else. It is one call of the client, which
+// may be a container's.
+func (s Server) Replace(ctx context.Context, name, path string) error {
+	return s.load(ctx, name, path, "DROP DATABASE IF EXISTS "+quote(name)+"; CREATE DATABASE "+quote(name), "")
+}
+
+// Try loads a dump into a database of that name, which is not there afterwards.
+func (s Server) Try(ctx context.Context, name, path string) error {
+	return s.load(ctx, name, path, "DROP DATABASE IF EXISTS "+quote(name)+"; CREATE DATABASE "+quote(name), "\nDROP DATABASE "+quote(name)+";\n")
+}
+
+// load runs a dump in a database, with statements before and after it. The first line of a dump switches the client's
+// sandbox mode on; one from before May 2024 stops there, and gets the rest alone: the files are signed, so nothing is lost.
+func (s Server) load(ctx context.Context, name, path, before, after string) error {
+	err := s.loadOnce(ctx, name, path, before, after, false)
+	if err != nil && strings.Contains(err.Error(), `Unknown command '\-'`) {
+		err = s.loadOnce(ctx, name, path, before, after, true)
+	}
 	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := s.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+quote(name)); err != nil {
-		return err
-	}
-	in, err := s.readable(ctx, bufio.NewReaderSize(file, 1<<20))
-	if err != nil {
-		return err
-	}
-	if err := s.run(ctx, s.Client, []string{name}, in, io.Discard); err != nil {
 		return fmt.Errorf("load %s: %w", name, err)
 	}
 	return nil
 }
 
-// readable drops the first line of a dump, which switches the sandbox mode on, for a client from before
-// May 2024, which would stop there. The files are signed, so nothing is lost.
-func (s Server) readable(ctx context.Context, dump *bufio.Reader) (io.Reader, error) {
-	head, err := dump.Peek(64)
+func (s Server) loadOnce(ctx context.Context, name, path, before, after string, bare bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text := bufio.NewReaderSize(file, 1<<20)
+	head, err := text.Peek(64)
 	if err != nil && err != io.EOF {
-		return nil, err
+		return err
 	}
 	line, _, _ := bytes.Cut(head, []byte("\n"))
-	if !bytes.HasPrefix(line, []byte("/*")) || !bytes.Contains(line, []byte(`999999\-`)) {
-		return dump, nil
+	if bare && bytes.HasPrefix(line, []byte("/*")) && bytes.Contains(line, []byte(`999999\-`)) {
+		if _, err := text.ReadString('\n'); err != nil {
+			return err
+		}
 	}
-	help, err := exec.CommandContext(ctx, s.Client, "--no-defaults", "--help").Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s --help: %w", s.Client, err)
-	}
-	if bytes.Contains(help, []byte("--sandbox")) {
-		return dump, nil
-	}
-	_, err = dump.ReadString('\n')
-	return dump, err
+	in := io.MultiReader(strings.NewReader(before+"; USE "+quote(name)+";\n"), text, strings.NewReader(after))
+	return s.run(ctx, s.Client, nil, in, io.Discard)
 }
 
 // Exec runs statements.
@@ -96,11 +103,6 @@ func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``"
 // text makes a string an SQL literal.
 func text(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
-}
-
-// Drop removes a database, if it is there.
-func (s Server) Drop(ctx context.Context, name string) error {
-	return s.Exec(ctx, "DROP DATABASE IF EXISTS "+quote(name))
 }
 
 // Exists reports whether there is a database of that name.

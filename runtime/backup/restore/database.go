@@ -44,23 +44,13 @@ func (r *Restorer) database(ctx context.Context, c config.BackupClass) error {
 
 func (r *Restorer) reload(ctx context.Context, server dump.Server, name, dir, before string) error {
 	path := filepath.Join(dir, name+".sql")
-	const beside = "mailplan_restore_check"
-	if err := server.Drop(ctx, beside); err != nil {
-		return err
-	}
-	if err := server.Load(ctx, beside, path); err != nil {
+	if err := server.Try(ctx, "mailplan_restore_check", path); err != nil {
 		return fmt.Errorf("the dump does not load, nothing was changed: %w", err)
-	}
-	if err := server.Drop(ctx, beside); err != nil {
-		return err
 	}
 	if err := keepOld(ctx, server, name, before); err != nil {
 		return err
 	}
-	if err := server.Drop(ctx, name); err != nil {
-		return err
-	}
-	return server.Load(ctx, name, path)
+	return server.Replace(ctx, name, path)
 }
 
 // keepOld dumps the database which is to be replaced, once: after an interruption it may be half-loaded.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,9 @@ import (
 func (r *Restorer) scan(ctx context.Context, dir, root string) error {
 	program := r.Config.Restore.ClamScan
 	if r.Options.NoScan || program == "" {
-		r.report.Unscanned = append(r.report.Unscanned, root)
+		if !slices.Contains(r.report.Unscanned, root) {
+			r.report.Unscanned = append(r.report.Unscanned, root)
+		}
 		return nil
 	}
 	found, err := ScanTree(ctx, program, dir)
