@@ -18,6 +18,8 @@ func sound(t *testing.T, p *browser.Page, name string) {
 	p.Picture(name)
 	for what, script := range map[string]string{
 		"it scrolls sideways":  `document.documentElement.scrollWidth <= innerWidth`,
+		"a table is cut off":   `[...document.querySelectorAll('.table-responsive')].every(e => e.scrollWidth <= e.clientWidth)`,
+		"two pages at once":    `document.querySelectorAll('nav [aria-current]').length <= 1`,
 		"a field has no label": `[...document.querySelectorAll('input:not([type=hidden]), textarea, select')].every(i => i.labels.length > 0 || i.ariaLabel)`,
 		"no single heading":    `document.querySelectorAll('h1').length === 1`,
 		"no name to act on":    `[...document.querySelectorAll('a, button')].every(e => e.innerText.trim() || e.ariaLabel || e.className.includes('skip'))`,

@@ -79,6 +79,15 @@ func (v view) T(key string, args ...any) (string, error) {
 	return fmt.Sprintf(text, args...), nil
 }
 
+// In marks the entry of the menu that the page is, or is below.
+func (v view) In(path string) template.HTMLAttr {
+	at, _, _ := strings.Cut(v.Path, "?")
+	if at == path || strings.HasPrefix(at, path+"/") {
+		return ` aria-current="true"`
+	}
+	return ""
+}
+
 // Admin says whether lists are shown.
 func (v view) Admin() bool {
 	if v.Visit == nil || !v.Visit.Complete {
