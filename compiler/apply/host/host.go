@@ -199,6 +199,24 @@ func (h *Host) digest(f model.File, content []byte) string {
 	return "hmac:" + hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
+// Wanted is the digest of a file of the tree as it is to lie on the host.
+func (h *Host) Wanted(f model.File) (string, error) {
+	content, err := h.fill(f)
+	if _, ok := errors.AsType[Later](err); ok {
+		return unknown, nil
+	}
+	return h.digest(f, content), err
+}
+
+// Lies is the digest of a file of the tree as it lies there; fs.ErrNotExist where it does not.
+func (h *Host) Lies(f model.File) (string, error) {
+	content, err := h.Files.ReadFile(h.target(f.Path))
+	if err != nil {
+		return "", err
+	}
+	return h.digest(f, content), nil
+}
+
 // target is where a file of the tree lies on the host.
 func (h *Host) target(rel string) string {
 	if inner, ok := strings.CutPrefix(rel, model.ProjectDir+"/"); ok {

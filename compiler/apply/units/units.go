@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -61,7 +62,9 @@ func (p *Plane) Desired(ctx context.Context) ([]plan.Object, error) {
 	for _, unit := range p.units() {
 		v := value{declared, map[string]string{}}
 		for _, f := range p.reads(unit) {
-			v.Files[p.on(f.Path)] = digest(f.Content)
+			if v.Files[p.on(f.Path)], err = p.Host.Wanted(f); err != nil {
+				return nil, err
+			}
 		}
 		for _, o := range programs {
 			if names(unit, o.ID) {
@@ -86,15 +89,27 @@ func (p *Plane) units() (list []model.File) {
 	return list
 }
 
-// reads are the files of the tree that a unit takes when it starts: itself, and what its command names.
+// reads are the files of the tree that a unit takes when it starts: itself, what its command names, and what its
+// configuration has under a key that ends in File, as the program on the host reckons.
 func (p *Plane) reads(unit model.File) (list []model.File) {
+	var named []string
 	for _, f := range p.Tree.Files {
 		if f.Path == unit.Path || names(unit, p.on(f.Path)) {
+			list = append(list, f)
+			for _, m := range fileKey.FindAllSubmatch(f.Content, -1) {
+				named = append(named, string(m[1]))
+			}
+		}
+	}
+	for _, f := range p.Tree.Files {
+		if slices.Contains(named, p.on(f.Path)) {
 			list = append(list, f)
 		}
 	}
 	return list
 }
+
+var fileKey = regexp.MustCompile(`File": "([^"]*)"`)
 
 // names says whether the command of a unit names a file of the host.
 func names(unit model.File, file string) bool {
@@ -155,14 +170,14 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 func (p *Plane) live(unit model.File, programs []plan.Object) (value, error) {
 	v := value{Files: map[string]string{}}
 	for _, f := range p.reads(unit) {
-		content, err := p.Host.Files.ReadFile(p.on(f.Path))
+		lies, err := p.Host.Lies(f)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return v, fmt.Errorf("read %s: %w", p.on(f.Path), err)
 		}
-		v.Files[p.on(f.Path)] = digest(content)
+		v.Files[p.on(f.Path)] = lies
 	}
 	for _, o := range programs {
 		if names(unit, o.ID) {

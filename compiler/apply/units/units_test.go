@@ -2,18 +2,22 @@ package units_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/apply/units"
+	"github.com/mailplan/mailplan/compiler/emit/compose"
 	"github.com/mailplan/mailplan/compiler/emit/emittest"
 	emitted "github.com/mailplan/mailplan/compiler/emit/runtime"
 	"github.com/mailplan/mailplan/compiler/model"
@@ -43,12 +47,14 @@ type machine struct {
 	none  bool // it has no systemd at all
 	site  *model.Site
 	plane *units.Plane
+
+	secrets map[string]string // what their values begin with
 }
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	dir := t.TempDir()
-	m := &machine{t: t, state: filepath.Join(dir, "state"), etc: filepath.Join(dir, "etc"), site: emittest.Site()}
+	m := &machine{t: t, state: filepath.Join(dir, "state"), etc: filepath.Join(dir, "etc"), site: emittest.Site(), secrets: map[string]string{}}
 	m.site.Host.Root = filepath.Join(dir, "srv")
 	for _, d := range []string{m.state, m.etc, filepath.Join(dir, "bin")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
@@ -70,7 +76,8 @@ func newMachine(t *testing.T) *machine {
 		cmd.Env = env
 		return cmd.Output()
 	}
-	h := &host.Host{Files: host.Local{Owners: host.RealOwners{}}, Root: m.site.Host.Root}
+	h := &host.Host{Files: host.Local{Owners: host.RealOwners{}}, Root: m.site.Host.Root,
+		Secrets: func(name string) (string, error) { return m.secrets[name] + "value of " + name, nil }}
 	m.plane = &units.Plane{Run: run, Host: h}
 	return m
 }
@@ -82,6 +89,15 @@ func (m *machine) lay() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	project, err := compose.Files(m.site)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, f := range project { // those of the host's own processes belong to root
+		if strings.Contains(f.Path, "/secrets/") && f.UID == 0 {
+			files = append(files, f)
+		}
+	}
 	if m.plane.Tree, err = model.NewTree(files); err != nil {
 		m.t.Fatal(err)
 	}
@@ -91,10 +107,14 @@ func (m *machine) write() {
 	m.t.Helper()
 	for _, f := range m.plane.Tree.Files {
 		to := filepath.Join(m.site.Host.Root, strings.TrimPrefix(f.Path, model.ProjectDir))
-		if old, err := os.ReadFile(to); err == nil && string(old) == string(f.Content) {
+		content := f.Fill(func(name string) string {
+			value, _ := m.plane.Host.Secrets(name)
+			return value
+		})
+		if old, err := os.ReadFile(to); err == nil && string(old) == string(content) {
 			continue
 		}
-		if err := m.plane.Host.Files.WriteFile(to, f.Content, host.Info{Mode: f.Mode, UID: -1}); err != nil {
+		if err := m.plane.Host.Files.WriteFile(to, content, host.Info{Mode: f.Mode, UID: -1}); err != nil {
 			m.t.Fatal(err)
 		}
 	}
@@ -176,6 +196,42 @@ func TestConverge(t *testing.T) {
 
 	m.site.Monitoring.Logs.BackupDays, m.site.Monitoring.Logs.SyncDays, m.site.Monitoring.Logs.ScanDays = 60, 7, 7
 	m.want("logs are kept longer", "update mailpland-backup.conf")
+}
+
+// TestNamedFiles changes what the configuration of a unit names, as a rotation does: that unit starts anew, by the same apply
+// or by the one after an apply that was cut off before, and no other one does.
+func TestNamedFiles(t *testing.T) {
+	m := newMachine(t)
+	if _, err := m.converge(); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{model.SecretBackupDrill, model.SecretBackupSigning, m.site.Backup.Offsite.S3.SecretAccessKey.Secret} {
+		m.earlier()
+		m.secrets[secret] = "new "
+		m.want(secret, "update mailpland-backup.service")
+
+		m.earlier()
+		m.secrets[secret] = "newer "
+		m.lay()
+		m.write() // and then the apply was cut off
+		m.want(secret+", after a cut", "update mailpland-backup.service")
+	}
+	m.earlier()
+	m.site.Secrets.Names = map[string]model.SecretRule{model.SecretBackupDrill: {Also: model.SecretBackupDrill + ".previous"}}
+	m.want("the last identity stays beside the new one", "update mailpland-backup.service")
+}
+
+// earlier lets all that was written and started be an hour ago.
+func (m *machine) earlier() {
+	m.t.Helper()
+	at := time.Now().Add(-time.Hour)
+	for _, dir := range []string{m.state, m.site.Host.Root, m.etc} {
+		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chtimes(path, at, at))
+		}); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 }
 
 func TestBroken(t *testing.T) {

@@ -48,10 +48,19 @@ place() {
 	esac
 }
 
-# older: whether the service started before a file changed that it reads: its own, and those its command names.
+# reads: the files that the service takes when it starts: its own, those its command names, and those its configuration does.
+reads() {
+	echo "$target"
+	for part in $(sed -n 's/^ExecStart=//p' "$target"); do
+		echo "$part"
+		case $part in *.json) [ ! -f "$part" ] || sed -n 's/.*File": "\([^"]*\)".*/\1/p' "$part" ;; esac
+	done
+}
+
+# older: whether the service started before one of them changed.
 older() {
 	started=$(systemctl show --timestamp=unix --property=ActiveEnterTimestamp --value "$service")
-	for read in "$target" $(sed -n 's/^ExecStart=//p' "$target"); do
+	for read in $(reads); do
 		[ ! -f "$read" ] || [ "$(stat -c %Y "$read")" -le "${started#@}" ] || return 0
 	done
 	return 1
