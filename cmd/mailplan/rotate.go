@@ -62,10 +62,11 @@ func (c *cli) tellStatuses(list []rotate.Status) error {
 		if s.AgeDays >= 0 {
 			age, due = count(s.AgeDays, "day"), s.Due
 		}
-		if s.Kind == rotate.Fixed {
-			age, due = "-", "-"
+		period := count(s.Period, "day")
+		if s.Kind == rotate.People {
+			age, period, due = "-", "-", "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, age, count(s.Period, "day"), due, s.Next)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.State, age, period, due, s.Next)
 	}
 	return w.Flush()
 }
@@ -74,7 +75,7 @@ func (c *cli) tellStatuses(list []rotate.Status) error {
 func (c *cli) recordDay(site *compiler.Site, name string) error {
 	list := rotate.Statuses(site.Model, time.Now())
 	i := slices.IndexFunc(list, func(s rotate.Status) bool { return s.Name == name })
-	if i < 0 || list[i].Kind == rotate.DKIM || list[i].Kind == rotate.Fixed || list[i].Set == today() {
+	if i < 0 || list[i].Kind == rotate.DKIM || list[i].Kind == rotate.People || list[i].Set == today() {
 		return nil
 	}
 	d, err := draft.Open(site.Source.Dir)
@@ -109,7 +110,8 @@ Run it every day before apply, from CI or cron; where nothing is to be done it s
 
   DKIM key          publish, switch once it is seen, retire, remove after dkim: keepDays
   tokens, passwords stage (both are good), switch, retire
-  session keys      replaced in one step; the services that use them restart
+  session keys      switch; the last one stays good for some days, so that nobody is signed out
+  signing of backups stage, switch, destroy the last; what it signed is believed as long as it is kept
   tunnel token      made anew by the next apply; connectors stay connected
   keys of others    issued by their API and the old one taken away, where there is a right to; else you are told
                     when and where to get one (mailplan docs secrets)
@@ -283,6 +285,18 @@ func (r *rotation) observed(ctx context.Context, site *compiler.Site, store *sec
 				ask = rotate.Resolvers{Ask: r.resolvers}
 			}
 			return ask.Publish(ctx, domain, selector, p)
+		},
+		Signers: func() ([]string, error) {
+			tree, err := site.Tree()
+			if err != nil {
+				return nil, err
+			}
+			to, err := open(ctx, site, tree, r.where, "")
+			if err != nil {
+				return nil, err
+			}
+			keys, err := to.Signers(ctx)
+			return keys, errors.Join(err, to.Close())
 		},
 		Applied: sync.OnceValues(func() (bool, error) {
 			to, p, err := plans(ctx, site, r.where, "")

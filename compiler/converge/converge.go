@@ -22,6 +22,8 @@ type Target struct {
 	Left    []string // planes that are not here, and why
 	// Backup says, as an error, why a backup of the live data is not known to work; nil is good.
 	Backup func(ctx context.Context) error
+	// Signers are the public keys, in base64, that signed the backups which the host keeps.
+	Signers func(ctx context.Context) ([]string, error)
 	// Run runs a program on the host and returns what it prints; nil where there is no host.
 	Run host.Runner
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/model"
@@ -29,5 +32,25 @@ func backup(s *model.Site, run host.Runner) func(ctx context.Context) error {
 			return errors.New(said.Reason)
 		}
 		return err
+	}
+}
+
+// signatures prints the second line of every head in a store of backups.
+const signatures = `for f in "$1"/daily/*/HEAD "$1"/weekly/*/HEAD; do [ ! -f "$f" ] || sed -n 2p "$f"; done`
+
+// signers asks the host who signed the backups that it keeps.
+func signers(s *model.Site, run host.Runner) func(ctx context.Context) ([]string, error) {
+	return func(ctx context.Context) ([]string, error) {
+		out, err := run(ctx, nil, "sh", "-c", signatures, "sh", s.Backup.Local.Path)
+		if err != nil {
+			return nil, fmt.Errorf("look who signed the backups: %w", err)
+		}
+		var keys []string
+		for line := range strings.Lines(string(out)) {
+			if fields := strings.Fields(line); len(fields) == 3 && !slices.Contains(keys, fields[1]) { // ed25519 KEY SIGNATURE
+				keys = append(keys, fields[1])
+			}
+		}
+		return keys, nil
 	}
 }

@@ -71,7 +71,7 @@ func Open(ctx context.Context, o Options) (_ *Target, err error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Run, t.Backup = machine.run, backup(o.Site, machine.run)
+	t.Run, t.Backup, t.Signers = machine.run, backup(o.Site, machine.run), signers(o.Site, machine.run)
 	t.Host = &host.Host{Files: machine.files, Root: o.Site.Host.Root, Secrets: store.Value}
 	if o.Holder != "" {
 		if err := t.lock(ctx, machine, o); err != nil {

@@ -84,14 +84,13 @@ func edgePlanes(ctx context.Context, o Options, store *secrets.Store, h *host.Ho
 	return list, err
 }
 
-// accountsPlane keys fingerprints of passwords with a secret that is on the host only, and never another one.
-func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (*accounts.Plane, error) {
+// accountsPlane keys fingerprints of passwords with a secret that is on no host.
+func accountsPlane(o Options, store *secrets.Store, engine containers.Docker) (_ *accounts.Plane, err error) {
 	p := &accounts.Plane{Site: o.Site, Secrets: store.Value, Store: database{engine: engine, project: o.Site.Name, Runtime: behind(engine)}}
 	if !o.chose(plan.Accounts) {
 		return p, nil
 	}
-	key, err := store.Value(accounts.KeySecret)
-	p.Key = accounts.Key(key)
+	p.Keys, err = accounts.Keys(o.Site, store.Value)
 	return p, err
 }
 

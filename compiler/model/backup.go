@@ -13,15 +13,22 @@ type Backup struct {
 		KeepDaily  int    `json:"keepDaily"`
 		KeepWeekly int    `json:"keepWeekly"`
 	} `json:"local"`
-	Offsite       *Offsite `json:"offsite,omitempty"`
-	Recipients    []string `json:"recipients"`
-	Classes       []string `json:"classes"`
-	DeadlineHours int      `json:"deadlineHours"`
+	Offsite    *Offsite `json:"offsite,omitempty"`
+	Recipients []string `json:"recipients"`
+	// Signers are the public keys, in base64, whose backups are believed besides those of the present one.
+	Signers       map[string]Signer `json:"signers,omitempty"`
+	Classes       []string          `json:"classes"`
+	DeadlineHours int               `json:"deadlineHours"`
 	Drill         struct {
 		EveryDays  int `json:"everyDays"`
 		MaxAgeDays int `json:"maxAgeDays"`
 	} `json:"drill"`
 	ScanBeforeRestore bool `json:"scanBeforeRestore"`
+}
+
+// Signer is a key that signs backups, did or will. Retired is the day since which it does not.
+type Signer struct {
+	Retired string `json:"retired,omitempty"`
 }
 
 // Offsite is a bucket with Object Lock.

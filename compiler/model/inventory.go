@@ -16,6 +16,11 @@ type Secret struct {
 	Path       string   // the site path that needs it
 }
 
+// OfUser says whether it is the password of a user: there are as many as users, and whoever gets one must know it.
+func (s Secret) OfUser() bool {
+	return strings.HasPrefix(s.Path, "domains.") && slices.Contains(s.UsedBy, "accounts")
+}
+
 // Names of secrets that no field of the site names.
 const (
 	SecretMariaDBRoot     = "MYSQL_ROOT_PASSWORD"
@@ -29,6 +34,7 @@ const (
 	SecretRedisPassword   = "REDIS_PASSWORD"
 	SecretSRS             = "SRS_KEY"
 	SecretConsoleSession  = "CONSOLE_SESSION_KEY"
+	SecretFingerprints    = "ACCOUNTS_FINGERPRINT_KEY"
 	SecretBackupSigning   = "BACKUP_SIGNING_KEY"
 	SecretBackupDrill     = "BACKUP_DRILL_IDENTITY"
 	SecretTailscaleAuth   = "TAILSCALE_AUTHKEY"
@@ -85,6 +91,8 @@ func (s *Site) stackSecrets() []Secret {
 		made(SecretRedisPassword, "Rspamd's store", "containers.redis", "redis", "rspamd"),
 		made(SecretSRS, "signs rewritten senders of forwarded mail", "domains", "mailserver-api"),
 		made(SecretConsoleSession, "signs console sessions", "containers.usermgmt", "usermgmt"),
+		{Name: SecretFingerprints, Purpose: "tells passwords that Git sets apart without telling them", Generated: true,
+			RotateDays: rotateSigningMaterial, UsedBy: []string{"accounts"}, Path: "domains"},
 	}
 	if s.Tailnet != nil {
 		list = append(list, Secret{Name: s.Tailnet.OAuth.Secret, Purpose: "writes the tailnet policy", RotateDays: rotateAPIKey,

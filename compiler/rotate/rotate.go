@@ -7,7 +7,6 @@ package rotate
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mailplan/mailplan/compiler/draft"
@@ -22,11 +21,12 @@ const (
 	DKIM     Kind = "dkim"     // stage and publish, switch once seen in DNS, retire, remove
 	Overlap  Kind = "overlap"  // both sides are ours: stage, both accepted, switch, retire
 	Previous Kind = "previous" // one side, ours: the last value stays good for a while
+	Signer   Kind = "signer"   // signs backups: stage and publish, switch, destroy; what it signed is believed as long as it is kept
 	Replace  Kind = "replace"  // one step; services that use it restart
 	Plane    Kind = "plane"    // a plane makes another one, in the apply after its day is written down
 	Key      Kind = "key"      // others issue it, by an API: issue, switch, and take the old one away
 	Issued   Kind = "issued"   // others issue it: a person gets a new one, then secret set
-	Fixed    Kind = "fixed"    // never by itself
+	People   Kind = "people"   // keys of people, whose other halves mailplan never sees
 )
 
 // State is how a secret stands.
@@ -82,6 +82,9 @@ type Observed struct {
 
 	// DNS says whether as many resolvers as the site wants answer for a selector with the public half of the key.
 	DNS func(domain, selector, key string) (bool, error)
+
+	// Signers are the public keys that signed the backups which the host keeps.
+	Signers func() ([]string, error)
 }
 
 // Issuer makes keys at who issues them, and takes them away again. It has rights of its own for that.
@@ -101,7 +104,7 @@ type Issuer interface {
 // settle is how long a step rests before the next: what answered late, or from a cache, has had its time.
 const settle = 1
 
-// Statuses tells of every secret, sorted by name.
+// Statuses tells of every secret, sorted by name, and then of what only people can change.
 func Statuses(s *model.Site, now time.Time) []Status {
 	var list []Status
 	for _, e := range s.Inventory() {
@@ -120,15 +123,25 @@ func Statuses(s *model.Site, now time.Time) []Status {
 		st.Next = next(st, s, begun)
 		list = append(list, st)
 	}
+	return append(list, keysOfPeople(s)...)
+}
+
+// keysOfPeople are no secrets of the site, and have no age that it knows.
+func keysOfPeople(s *model.Site) (list []Status) {
+	for _, k := range []struct {
+		name, path string
+		of         []string
+	}{{"backup: recipients", "backup.recipients", s.Backup.Recipients}, {"secrets: recipients", "secrets.recipients", s.Secrets.Recipients}} {
+		if len(k.of) > 0 {
+			list = append(list, Status{Name: k.name, Kind: People, AgeDays: -1, State: OK, Path: k.path,
+				Next: "age keys of people: add the next one beside the last (mailplan docs secrets)"})
+		}
+	}
 	return list
 }
 
 // measure works out age and due day.
 func (st *Status) measure(day string, warn int, now time.Time) {
-	if st.Kind == Fixed {
-		st.State, st.Set = OK, day
-		return
-	}
 	at, err := time.Parse(time.DateOnly, day)
 	if err != nil {
 		st.State = Unknown
@@ -163,8 +176,6 @@ func since(day string, now time.Time) int {
 // next says what is to be done.
 func next(st Status, s *model.Site, begun bool) string {
 	switch {
-	case st.Kind == Fixed:
-		return "stays; by hand only"
 	case begun:
 		return "mailplan secret rotate goes on, after an apply"
 	case st.State == Unknown && st.Kind == Issued:
@@ -192,6 +203,9 @@ func dayBefore(day string, n int) string {
 var twofold = []string{model.SecretMariaDBRoot, model.SecretRoundcubeDB, model.SecretAccountsDB, model.SecretDovecotDB,
 	model.SecretPostfixDB, model.SecretPasswordDB, model.SecretRedisPassword, model.SecretRspamdPassword}
 
+// lasting are those of which a last value goes on being good: what was made with it comes back, or is there.
+var lasting = []string{model.SecretSRS, model.SecretBackupDrill, model.SecretConsoleSession, model.SecretRoundcubeDES, model.SecretFingerprints}
+
 // kind knows which secrets have a far side of ours, which an API gives, and which neither.
 func kind(s *model.Site, e model.Secret) Kind {
 	_, dkim := selector(s, e.Name)
@@ -200,15 +214,15 @@ func kind(s *model.Site, e model.Secret) Kind {
 		return DKIM
 	case byField(s, e.Name) != "", slices.Contains(twofold, e.Name):
 		return Overlap
-	case e.Name == model.SecretSRS, e.Name == model.SecretBackupDrill:
+	case slices.Contains(lasting, e.Name):
 		return Previous
+	case e.Name == model.SecretBackupSigning:
+		return Signer
 	case e.MadeBy != "":
 		return Plane
-	case e.Name == model.SecretBackupSigning:
-		return Fixed // who restores on an empty host knows its public half by heart, so to say
 	case len(Issues(s, e.Name)) > 0:
 		return Key
-	case !e.Generated, strings.HasPrefix(e.Path, "domains."):
+	case !e.Generated, e.OfUser():
 		return Issued // a person must know the new one
 	}
 	return Replace

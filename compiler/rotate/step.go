@@ -55,6 +55,8 @@ func (p planner) next() (*Step, string, error) {
 		return p.overlap()
 	case Previous:
 		return p.previous()
+	case Signer:
+		return p.signer()
 	case Replace:
 		return p.replace()
 	case Plane:
@@ -63,19 +65,12 @@ func (p planner) next() (*Step, string, error) {
 		return p.key()
 	}
 	if p.asked() {
-		return nil, "mailplan can't make a new one: " + p.byHand(), nil
+		return nil, "mailplan can't make a new one: " + byHand(p.Site, p.st.Name), nil
 	}
 	if p.st.Kind == Issued && (p.st.State == Soon || p.st.State == Overdue) {
 		return nil, "due on " + p.st.Due + ": " + p.st.Next, nil
 	}
 	return nil, "", nil
-}
-
-func (p planner) byHand() string {
-	if p.st.Kind == Fixed {
-		return "what was signed with it is to be believed for years"
-	}
-	return byHand(p.Site, p.st.Name)
 }
 
 // asked says whether the secret was named.
@@ -169,10 +164,23 @@ func (p planner) take(d *draft.Draft, v Values, value string) error {
 
 // keep is for how many days what was made with the last value may come back, or is there.
 func (p planner) keep() int {
-	if p.st.Name != model.SecretBackupDrill {
-		return keepPrevious
+	switch p.st.Name {
+	case model.SecretBackupDrill:
+		return keepBackups(p.Site.Backup)
+	case model.SecretConsoleSession, model.SecretRoundcubeDES:
+		return keepSessions
+	case model.SecretFingerprints:
+		return settle // the apply makes all of them anew
 	}
-	b := p.Site.Backup
+	return keepPrevious
+}
+
+// keepSessions is how many days somebody may go on who has signed in before: half a day is what sessions live at most, and
+// the apply comes after the switch.
+const keepSessions = 3
+
+// keepBackups is how many days backups are kept, where they are made every day.
+func keepBackups(b model.Backup) int {
 	days := max(b.Local.KeepDaily, 7*(b.Local.KeepWeekly+1))
 	if b.Offsite != nil {
 		days = max(days, b.Offsite.S3.Lock.Days, b.Offsite.S3.ExpireDays)

@@ -60,6 +60,8 @@ func (w *world) day() {
 		}
 	}
 	w.history = append(w.history, zone)
+	w.signIn()
+	w.backup()
 	for domain, k := range w.signing() {
 		w.sent = append(w.sent, message{w.now, w.sign(domain, k)})
 	}

@@ -1,6 +1,7 @@
 package rotate_test
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ var files = map[string][]string{
 	"rspamd":   {"config/rspamd/override.d/worker-controller.inc", "config/rspamd/local.d/redis.conf"},
 	"dovecot":  {"config/dovecot"},
 	"postfix":  {"config/postfix/mysql-sender-login.cf", "config/postfix/sasl_passwd"},
-	"usermgmt": {"secrets/USERMGMT_DB_PASSWORD"},
+	"usermgmt": {"secrets/USERMGMT_DB_PASSWORD", "secrets/CONSOLE_SESSION_KEY", "secrets/CONSOLE_SESSION_KEY.previous"},
 }
 
 // offers are the passwords by who offers which to whom. What has no name in files is read each time.
@@ -58,10 +59,13 @@ func (w *world) start(service string) {
 	w.services[service] = all.String()
 }
 
-// text is what a file holds, or all files in a folder.
+// text is what a file holds, or all files in a folder; nothing where there is none.
 func (w *world) text(name string) string {
 	var all strings.Builder
 	w.check(filepath.WalkDir(w.hosted(name), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || d.IsDir() {
 			return err
 		}

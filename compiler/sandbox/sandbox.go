@@ -81,16 +81,21 @@ func Open(dir string, s *model.Site, tree model.Tree) (*Sandbox, error) {
 	if h.Secrets, err = provider.WithGiven(context.Background(), s, account, front, keys.value); err != nil {
 		return nil, err
 	}
+	fingerprints, err := people.Keys(s, keys.value)
+	if err != nil {
+		return nil, err
+	}
 	return &Sandbox{Dir: dir, Target: &converge.Target{
 		Host:   h,
 		Left:   left,
 		Backup: backup(dir),
+		// no backup is made here
+		Signers: func(context.Context) ([]string, error) { return nil, nil },
 		Planes: append(append(front, offsite...),
 			&host.Plane{Host: h, Tree: tree, Directories: s.HostDirectories(), Programs: besideUs()},
 			&containers.Plane{Host: h, Tree: tree, Engine: &docker.Engine{File: filepath.Join(dir, "docker.json"),
 				Dir: filepath.Join(dir, "host", filepath.FromSlash(s.Host.Root))}, Programs: besideUs()},
-			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value,
-				Key: people.Key(keys.values[people.KeySecret])},
+			&people.Plane{Site: s, Store: database{filepath.Join(dir, "accounts.json")}, Secrets: keys.value, Keys: fingerprints},
 			// last, since both end with what waits for the world outside: names found in DNS, a host that has joined
 			smarthost, network,
 		),

@@ -35,6 +35,7 @@ func TestConsumersTakeWhatIsMade(t *testing.T) {
 		model.SecretSRS:                       file(t, func(path string) error { _, err := ingest.ReadSecret(path); return err }),
 		s.Edge.Worker.DigestKey.Secret:        func(v string) error { _, err := worker.NewRecipients(s, []byte(v)); return err },
 		model.SecretConsoleSession:            word(32),
+		model.SecretFingerprints:              word(32),
 		model.SecretRoundcubeDES:              word(24), // the emitted configuration hashes it to the cipher's 32 bytes
 		model.SecretMariaDBRoot:               word(24),
 		model.SecretRoundcubeDB:               word(24),

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailplan/mailplan/compiler/apply/accounts"
 	"github.com/mailplan/mailplan/compiler/apply/host"
 	"github.com/mailplan/mailplan/compiler/emit/cloudflare/dkimkey"
 	"github.com/mailplan/mailplan/compiler/model"
@@ -100,7 +99,7 @@ func concerns(e model.Secret, planes []string) bool {
 	providers := []string{"edge", "tailnet", "accounts", "relay", "cloud"}
 	for _, p := range planes {
 		switch {
-		case slices.Contains(e.UsedBy, p), p == "accounts" && e.Name == accounts.KeySecret, p == "edge" && strings.HasPrefix(e.Purpose, "DKIM key"):
+		case slices.Contains(e.UsedBy, p), p == "edge" && strings.HasPrefix(e.Purpose, "DKIM key"):
 			return true
 		case (p == "host" || p == "containers") && slices.ContainsFunc(e.UsedBy, func(u string) bool { return !slices.Contains(providers, u) }):
 			return true

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/mailplan/mailplan/compiler/model"
 	"github.com/mailplan/mailplan/compiler/plan"
@@ -31,23 +32,26 @@ type Store interface {
 	Apply(ctx context.Context, changes []accounts.Change) error
 }
 
-// KeySecret names the secret that the key of fingerprints is made of. It is one that never rotates: with another key every
-// password that Git sets would look changed, and be set again.
-const KeySecret = model.SecretBackupSigning
-
-// Key makes it.
-func Key(secret string) []byte {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte("mailplan: fingerprints of passwords"))
-	return mac.Sum(nil)
+// Keys are those of fingerprints: first that of what is written, then those of what may be there.
+func Keys(s *model.Site, secret func(name string) (string, error)) ([][]byte, error) {
+	var keys [][]byte
+	for _, name := range s.Accepted(model.SecretFingerprints) {
+		value, err := secret(name)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, []byte(value))
+	}
+	return keys, nil
 }
 
-// Plane is the accounts of one site. Secrets gives passwords that Git sets; Key makes their fingerprints.
+// Plane is the accounts of one site. Secrets gives passwords that Git sets. The first of Keys makes their fingerprints;
+// those of the others are written anew, and the passwords left as they are.
 type Plane struct {
 	Site    *model.Site
 	Store   Store
 	Secrets func(name string) (string, error)
-	Key     []byte
+	Keys    [][]byte
 }
 
 // Name is the plane's.
@@ -83,13 +87,27 @@ func (p *Plane) user(u model.User) (accounts.User, error) {
 	if err != nil {
 		return row, fmt.Errorf("password of %s: %w", u.Address(), err)
 	}
-	row.Password = p.fingerprint(password)
+	row.Password = fingerprint(p.Keys[0], password)
 	return row, nil
 }
 
+// behind says whether a live row has the password that Git sets, by a fingerprint of a key that was.
+func (p *Plane) behind(u *accounts.User) bool {
+	if u.Password == "" || len(p.Keys) < 2 {
+		return false
+	}
+	password, err := p.password(u.Address)
+	return err == nil && p.outdated(u.Password, password)
+}
+
+// outdated says whether a fingerprint is of the password that Git sets, by a key that was.
+func (p *Plane) outdated(seen, password string) bool {
+	return slices.ContainsFunc(p.Keys[1:], func(key []byte) bool { return fingerprint(key, password) == seen })
+}
+
 // fingerprint tells one password from another without telling any.
-func (p *Plane) fingerprint(password string) string {
-	mac := hmac.New(sha256.New, p.Key)
+func fingerprint(key []byte, password string) string {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("mailplan account password\x00" + password))
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
@@ -124,6 +142,9 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	var objects []plan.Object
 	add := func(r accounts.Row, state string) {
 		o := p.object(r, "")
+		if r.User != nil && p.behind(r.User) {
+			o.Show += " by the last key"
+		}
 		o.Foreign = state != string(model.Active) && state != string(model.Disabled) && !declared[r.Key()]
 		objects = append(objects, o)
 	}
@@ -186,16 +207,23 @@ func (p *Plane) change(c plan.Change) (accounts.Change, error) {
 	if out.New == nil || out.New.User == nil || out.New.User.Password == "" {
 		return out, nil
 	}
-	if out.Old != nil && out.Old.User != nil && out.Old.User.Password == out.New.User.Password {
+	seen := ""
+	if out.Old != nil && out.Old.User != nil {
+		seen = out.Old.User.Password
+	}
+	if seen == out.New.User.Password {
 		return out, nil
 	}
-	hash, err := p.hash(out.New.User.Address)
-	out.Hash = hash
+	password, err := p.password(out.New.User.Address)
+	if err != nil || p.outdated(seen, password) {
+		return out, err
+	}
+	out.Hash, err = argon2id(password)
 	return out, err
 }
 
-// hash makes the new hash of a password that Git sets.
-func (p *Plane) hash(address string) (string, error) {
+// password is what Git sets for a user.
+func (p *Plane) password(address string) (string, error) {
 	for _, d := range p.Site.Domains {
 		for _, u := range d.Users {
 			if u.Address() == address {
@@ -203,7 +231,7 @@ func (p *Plane) hash(address string) (string, error) {
 				if err != nil {
 					return "", fmt.Errorf("password of %s: %w", address, err)
 				}
-				return argon2id(password)
+				return password, nil
 			}
 		}
 	}

@@ -63,8 +63,17 @@ func site(users string, info ...string) *model.Site {
 // converge applies and returns the changes in short.
 func converge(t *testing.T, store people.Store, before, s *model.Site) string {
 	t.Helper()
+	return convergeBy(t, store, before, s, "k")
+}
+
+// convergeBy does so with keys of fingerprints.
+func convergeBy(t *testing.T, store people.Store, before, s *model.Site, keys ...string) string {
+	t.Helper()
 	ctx := context.Background()
-	p := &people.Plane{Site: s, Store: store, Key: []byte("k"), Secrets: func(name string) (string, error) { return "secret of " + name, nil }}
+	p := &people.Plane{Site: s, Store: store, Secrets: func(name string) (string, error) { return "secret of " + name, nil }}
+	for _, key := range keys {
+		p.Keys = append(p.Keys, []byte(key))
+	}
 	desired, err := p.Desired(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -165,5 +174,52 @@ func TestPurgeIsIrreversible(t *testing.T) {
 	}
 	if objects[1].Irreversible == "" {
 		t.Error("a purge is not named as one")
+	}
+}
+
+// TestKeyOfFingerprints rotates it: fingerprints change, passwords do not, and what somebody changed by hand shows as before.
+func TestKeyOfFingerprints(t *testing.T) {
+	store := start(t)
+	s := site("alice bob")
+	for i, name := range []string{"users/alice", "users/bob"} {
+		s.Domains[0].Users[i].Password.Secret = name
+	}
+	converge(t, store, nil, s)
+	hashes := func() (list []string) {
+		t.Helper()
+		rows, err := store.db.Query("SELECT CONCAT_WS(' ', password_hash, password_written, password_changed_at) FROM users ORDER BY email")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var hash string
+			if err := rows.Scan(&hash); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, hash)
+		}
+		return list
+	}
+	before := hashes()
+	if d := cmp.Diff("update user alice@a.example\nupdate user bob@a.example", convergeBy(t, store, nil, s, "next", "k")); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(before, hashes()); d != "" {
+		t.Errorf("passwords were set again: %s", d)
+	}
+	for _, keys := range [][]string{{"next", "k"}, {"next"}} {
+		if got := convergeBy(t, store, nil, s, keys...); got != "" {
+			t.Errorf("with %v: %s", keys, got)
+		}
+	}
+	if _, err := store.db.Exec("UPDATE users SET password_hash = '{ARGON2ID}by hand' WHERE email = 'bob@a.example'"); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff("update user alice@a.example\nupdate user bob@a.example", convergeBy(t, store, nil, s, "third", "next")); d != "" {
+		t.Error(d)
+	}
+	if after := hashes(); after[0] != before[0] || strings.HasPrefix(after[1], "{ARGON2ID}by hand") {
+		t.Errorf("alice's password was set again, or bob's was not: %v", after)
 	}
 }

@@ -35,7 +35,7 @@ func Objects(ctx context.Context, s *model.Site, tree model.Tree) ([]plan.Object
 	if err != nil {
 		return nil, err
 	}
-	rows := &accounts.Plane{Site: s, Secrets: func(name string) (string, error) { return name, nil }}
+	rows := &accounts.Plane{Site: s, Keys: [][]byte{nil}, Secrets: func(name string) (string, error) { return name, nil }}
 	people, err := rows.Desired(ctx)
 	if err != nil {
 		return nil, err

@@ -45,8 +45,9 @@ func (b *builder) secrets() {
 	if b.tailnetContainer() {
 		b.give("tailscale", 0, model.SecretTailscaleAuth)
 	}
-	b.give(executor, 0, model.SecretBackupSigning)
-	b.mounts[executor] = append(b.mounts[executor], mount{model.SecretBackupDrill, model.SecretBackupDrill, 0})
+	for _, name := range []string{model.SecretBackupSigning, model.SecretBackupDrill} { // in one file each, whatever else is good
+		b.mounts[executor] = append(b.mounts[executor], mount{name, name, 0})
+	}
 	if off := b.site.Backup.Offsite; off != nil {
 		b.give(executor, 0, off.S3.AccessKeyID.Secret, off.S3.SecretAccessKey.Secret)
 	}
@@ -184,7 +185,7 @@ func environmentExample(s *model.Site) model.File {
 	text.WriteString(head(s) + "# Every secret of the site but its users' passwords. Values belong into " + s.Secrets.File + ", which mailplan decrypts when it\n" +
 		"# applies; none of them is read from here.\n")
 	for _, secret := range s.Inventory() {
-		if slices.Equal(secret.UsedBy, []string{"accounts"}) {
+		if secret.OfUser() {
 			continue
 		}
 		source := "issued outside"

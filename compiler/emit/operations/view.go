@@ -158,7 +158,7 @@ func (v *view) webNames() {
 
 func (v *view) secrets() {
 	for _, s := range v.Inventory() {
-		if slices.Equal(s.UsedBy, []string{"accounts"}) {
+		if s.OfUser() {
 			v.UserSecrets++
 			continue
 		}

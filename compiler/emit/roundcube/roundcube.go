@@ -28,6 +28,7 @@ type view struct {
 	IMAP, SMTP string // names that the certificate must have
 	Host       string // pattern of our own web name
 	Nginx      netip.Addr
+	Former     string // name of the last session key, while sessions of it go on
 }
 
 // Files returns Roundcube's part of the tree.
@@ -43,6 +44,9 @@ func Files(s *model.Site) ([]model.File, error) {
 		SMTP:  s.ClientName("smtp."),
 		Host:  "^" + regexp.QuoteMeta(s.Edge.Tunnel.Hostnames.Webmail) + "$",
 		Nginx: nginx,
+	}
+	if keys := s.Accepted(model.SecretRoundcubeDES); len(keys) > 1 {
+		v.Former = keys[1]
 	}
 	t, err := template.New("config.php").Funcs(template.FuncMap{"php": quote, "secret": nowdoc}).Parse(config)
 	if err != nil {

@@ -1,7 +1,9 @@
 package roundcube_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,4 +70,55 @@ func TestEvaluates(t *testing.T) {
 	if imap := string(got.IMAP); !strings.Contains(imap, `"verify_peer":true`) || !strings.Contains(imap, `"peer_name":"imap.example.com"`) {
 		t.Errorf("the mail store is not verified: %s", imap)
 	}
+}
+
+// TestSessionsGoOn holds that a session keeps the key that it began with while keys change, and that new ones take the new key.
+func TestSessionsGoOn(t *testing.T) {
+	t.Parallel()
+	s := emittest.Site()
+	plain := sessions(t, s, "")
+	s.Secrets.Names = map[string]model.SecretRule{model.SecretRoundcubeDES: {Also: "ROUNDCUBE_DES_KEY.previous"}}
+	fresh := sessions(t, s, "")
+	if plain.Key != fresh.Key || plain.Cookie != fresh.Cookie || !strings.HasPrefix(fresh.Cookie, "roundcube_") {
+		t.Errorf("who comes new gets %+v, want %+v", fresh, plain)
+	}
+	s.Secrets.Names = map[string]model.SecretRule{model.SecretRoundcubeDES: {Also: "another"}}
+	others := sessions(t, s, "")
+	if others != fresh {
+		t.Errorf("the last key decides what who comes new gets: %+v", others)
+	}
+	s.Secrets.Names = map[string]model.SecretRule{model.SecretRoundcubeDES: {Also: "ROUNDCUBE_DES_KEY.previous"}}
+	former := fmt.Sprintf("roundcube_%.4x", sha256.Sum256([]byte("name value of ROUNDCUBE_DES_KEY.previous")))
+	want := session{former, fmt.Sprintf("%x", sha256.Sum256([]byte("value of ROUNDCUBE_DES_KEY.previous")))}
+	if got := sessions(t, s, former); got != want {
+		t.Errorf("who is signed in gets %+v, want %+v", got, want)
+	}
+	if got := sessions(t, s, former+" "+fresh.Cookie); got != fresh {
+		t.Errorf("who has signed in again gets %+v, want %+v", got, fresh)
+	}
+	if got := sessions(t, s, "roundcube_00000000"); got != fresh {
+		t.Errorf("who comes with a cookie of long ago gets %+v, want %+v", got, fresh)
+	}
+}
+
+// session is what Roundcube names a session's cookie, and the key of what is in it.
+type session struct {
+	Cookie string `json:"cookie"`
+	Key    string `json:"key"`
+}
+
+// sessions asks PHP, for a browser with these cookies.
+func sessions(t *testing.T, s *model.Site, cookies string) (got session) {
+	t.Helper()
+	dir := emittest.Layout(t, emittest.Emit(t, roundcube.Files, s), "config/roundcube", func(name string) string { return "value of " + name })
+	r := daemon.NewTrixieRoot(t)
+	r.Mount(dir, "/srv/config")
+	result := r.Run("php", "-d", "error_reporting=-1", "-d", "display_errors=stderr", "-r",
+		`foreach (array_filter(explode(' ', $argv[1])) as $name) { $_COOKIE[$name] = 'x'; } include '/srv/config/mailplan.php';
+		echo json_encode(['cookie' => $config['session_name'], 'key' => bin2hex($config['des_key'])]);
+		if (isset($session) || isset($former) || isset($cookie)) { exit(1); }`, cookies)
+	if err := json.Unmarshal([]byte(result.Stdout), &got); err != nil || result.Err != nil || result.Stderr != "" {
+		t.Fatalf("%v %v: %s%s", err, result.Err, result.Stdout, result.Stderr)
+	}
+	return got
 }

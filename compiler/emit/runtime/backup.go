@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mailplan/mailplan/compiler/model"
@@ -26,6 +27,7 @@ func backup(s *model.Site) (*config.Backup, error) {
 		Offsite:        offsite(s),
 		Recipients:     b.Recipients,
 		SigningKeyFile: secretFile(s, model.SecretBackupSigning),
+		TrustedKeys:    slices.Sorted(maps.Keys(b.Signers)),
 		Schedule: config.BackupSchedule{Daily: b.Daily.At, Weekly: b.Weekly.On, TimeZone: s.Host.Timezone,
 			DeadlineHours: b.DeadlineHours},
 		Drill: drill(s),

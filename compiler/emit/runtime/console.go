@@ -10,7 +10,8 @@ import (
 
 // console is the web site's part of mailpland.json.
 func console(s *model.Site) (*config.Console, error) {
-	c := &config.Console{Listen: ":8080", SessionKeyFile: secretsDir + model.SecretConsoleSession, Declared: configDir + "/console.json", Reports: reportsDir}
+	keys := accepted(s, model.SecretConsoleSession)
+	c := &config.Console{Listen: ":8080", SessionKeyFile: keys[0], FormerKeyFiles: keys[1:], Declared: configDir + "/console.json", Reports: reportsDir}
 	tunnel, err := s.ServiceAddress("cloudflared", "web")
 	if err != nil {
 		return nil, err

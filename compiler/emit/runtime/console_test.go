@@ -25,6 +25,11 @@ func TestConsole(t *testing.T) {
 	if c.Listen != ":8080" || c.SessionKeyFile != "/run/secrets/CONSOLE_SESSION_KEY" {
 		t.Errorf("console: %+v", c)
 	}
+	s.Secrets.Names = map[string]model.SecretRule{model.SecretConsoleSession: {Also: "CONSOLE_SESSION_KEY.previous"}}
+	rotating := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/mailpland.json").Console
+	if rotating.SessionKeyFile != c.SessionKeyFile || !cmp.Equal(rotating.FormerKeyFiles, []string{"/run/secrets/CONSOLE_SESSION_KEY.previous"}) {
+		t.Errorf("while the session key rotates: %+v", rotating)
+	}
 	said := emittest.Text(t, files, "config/runtime/console.json")
 	if !strings.Contains(said, s.Domains[0].Selectors[0].Name) || strings.Contains(said, "secret") {
 		t.Errorf("console.json: %s", said)

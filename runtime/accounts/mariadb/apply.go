@@ -179,6 +179,8 @@ func (t *transaction) changedUser(c accounts.Change) {
 			hash, git, written, u.Address)
 	} else if u.Password == "" {
 		t.exec("UPDATE users SET password_git = NULL, password_written = NULL WHERE email = ?", u.Address)
+	} else if c.Old.User.Password != u.Password { // the same password by another fingerprint
+		t.exec("UPDATE users SET password_git = ? WHERE email = ?", u.Password, u.Address)
 	}
 	if !slices.Equal(c.Old.User.SendAs, u.SendAs) {
 		t.exec("DELETE s FROM send_as s JOIN users u ON u.id = s.user_id WHERE u.email = ?", u.Address)

@@ -14,9 +14,11 @@ MAILPLAN;
 
 $config['db_dsnw'] = 'mysql://roundcube:' . rawurlencode($database) . '@mariadb/roundcubemail';
 
-// 32 bytes, what this cipher needs. A new key ends all sessions.
+// Each session holds its password, encrypted. It goes on with the key that it began with, and its cookie's name tells which.
+$cookie = fn ($key) => 'roundcube_' . substr(hash('sha256', 'name ' . $key), 0, 8);
+$config['session_name'] = $cookie($session);
+$config['des_key'] = hash('sha256', $session, true); // 32 bytes, what this cipher needs
 $config['cipher_method'] = 'AES-256-CBC';
-$config['des_key'] = hash('sha256', $session, true);
 
 // The services are reached by their names in the container network and must prove those of the certificate.
 $config['imap_host'] = 'ssl://dovecot:993';
@@ -80,4 +82,4 @@ $config['password_algorithm_prefix'] = '{ARGON2ID}';
 $config['password_confirm_current'] = true;
 $config['password_minimum_length'] = 12;
 
-unset($database, $passwords, $session);
+unset($database, $passwords, $session, $cookie);
