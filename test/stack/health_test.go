@@ -156,21 +156,6 @@ func (w ward) within(what, service, in, breaks, mend, also string) breakage {
 	return b
 }
 
-// locked has the database refuse Dovecot, which else would live on what it knows for a while.
-func (w ward) locked() breakage {
-	b := w.within("is refused by the database", "dovecot", "mariadb",
-		sql+`"ALTER USER dovecot ACCOUNT LOCK; KILL USER dovecot"`, sql+`"ALTER USER dovecot ACCOUNT UNLOCK"`, "")
-	lock := b.breaks
-	b.breaks = func() error {
-		if err := lock(); err != nil {
-			return err
-		}
-		_, err := w.Compose("exec", "-T", "dovecot", "doveadm", "auth", "cache", "flush")
-		return err
-	}
-	return b
-}
-
 // killed loses processes, and comes back by a restart.
 func (w ward) killed(service, words string) breakage {
 	b := w.within("loses "+words, service, service, "", "", "")
@@ -239,7 +224,8 @@ func (w ward) seen() {
 		w.frozen("postfix", "master", ""), // idle processes still answer
 		w.frozen("rspamd", "normal", "mailserver-api"),
 		w.within("another password", "redis", "redis", redisPassword, redisBack, ""),
-		w.locked(),
+		w.within("is refused by the database", "dovecot", "mariadb", // Dovecot takes a minute to try it again
+			sql+`"ALTER USER dovecot ACCOUNT LOCK; KILL USER dovecot"`, sql+`"ALTER USER dovecot ACCOUNT UNLOCK"`, ""),
 	)
 	w.together(
 		w.killed("clamav", "clamd"), // the container outlives it
