@@ -23,6 +23,15 @@ func addressRules() []Rule {
 			Why: "the address is demanded of every mail domain, and others report trouble there", find: postmaster},
 		{ID: "address-abuse", Severity: Warning, Title: "abuse receives mail (RFC 2142)",
 			Why: "complaints that find nobody end in block lists", find: abuse},
+		{ID: "alert-address", Severity: Warning, Title: "alerts go to another provider",
+			Why: "word that mail is broken would wait in what is broken", find: alertAddress},
+	}
+}
+
+func alertAddress(c *checker) {
+	email := c.site.Monitoring.Alerts.Email
+	if _, domain, _ := model.SplitAddress(email); c.routes.Ours(domain) {
+		c.report("monitoring.alerts.email", "alerts go to %s, a mailbox of this site", email)
 	}
 }
 

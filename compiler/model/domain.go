@@ -37,6 +37,16 @@ type Domain struct {
 	Records    []Record   `json:"records"`
 }
 
+// MainDomain is the first that is in use: it stands for the site where one must. localhost while none is.
+func (s *Site) MainDomain() string {
+	for _, d := range s.Domains {
+		if d.State == Active {
+			return d.Name
+		}
+	}
+	return "localhost"
+}
+
 // User is one mailbox.
 type User struct {
 	Localpart string   `json:"-"`

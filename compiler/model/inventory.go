@@ -51,6 +51,9 @@ func (s *Site) Inventory() []Secret {
 	if s.Relay.Provider == "sendgrid" {
 		smarthost.UsedBy = append(smarthost.UsedBy, "relay") // its API takes the same key
 	}
+	if s.Monitoring.Alerts.Email != "" {
+		smarthost.UsedBy = append(smarthost.UsedBy, "host") // Alertmanager sends its mail through it
+	}
 	list = append(list, smarthost)
 	list = append(list, s.alsoSecrets(list)...)
 	for i := range list {
@@ -142,12 +145,12 @@ func (s *Site) backupSecrets() []Secret {
 		}
 	}
 	if s.Monitoring.Alerts.Webhook != nil {
-		usedBy := []string{"host"}
+		hook := Secret{Name: s.Monitoring.Alerts.Webhook.Secret, Purpose: "URL that Alertmanager calls with alerts", RotateDays: rotateAPIKey,
+			UsedBy: []string{"host"}, Path: "monitoring.alerts.webhook"}
 		if s.Edge.Spool.Enabled {
-			usedBy = append(usedBy, "edge") // the Worker tells about dead letters
+			hook.Purpose, hook.UsedBy = hook.Purpose+", and the Worker with dead letters", append(hook.UsedBy, "edge")
 		}
-		list = append(list, Secret{Name: s.Monitoring.Alerts.Webhook.Secret, Purpose: "address of the alert webhook", RotateDays: rotateAPIKey,
-			UsedBy: usedBy, Path: "monitoring.alerts.webhook"})
+		list = append(list, hook)
 	}
 	return list
 }

@@ -126,6 +126,15 @@ type SecretRule struct {
 	AlsoSince  string `json:"alsoSince,omitempty"`
 }
 
+// Alerts are the ways by which people are told; both may be empty.
+type Alerts struct {
+	Webhook *SecretRef `json:"webhook,omitempty"` // its value is a URL
+	Email   string     `json:"email,omitempty"`
+}
+
+// Declared says whether anybody is told at all.
+func (a Alerts) Declared() bool { return a.Webhook != nil || a.Email != "" }
+
 // Monitoring says what is watched; all log times are in days.
 type Monitoring struct {
 	Logs struct {
@@ -141,11 +150,8 @@ type Monitoring struct {
 		CertificatePort int    `json:"certificatePort"` // of the keeper of the certificate, on the host
 		Address         string `json:"address,omitempty"`
 	} `json:"metrics"`
-	Alerts struct {
-		Webhook *SecretRef `json:"webhook,omitempty"`
-		Email   string     `json:"email,omitempty"`
-	} `json:"alerts"`
-	RestartsPerHour     int `json:"restartsPerHour"`
-	ProbeMinutes        int `json:"probeMinutes"`
-	CertificateWarnDays int `json:"certificateWarnDays"`
+	Alerts              Alerts `json:"alerts"`
+	RestartsPerHour     int    `json:"restartsPerHour"`
+	ProbeMinutes        int    `json:"probeMinutes"`
+	CertificateWarnDays int    `json:"certificateWarnDays"`
 }

@@ -54,9 +54,6 @@ func (b *builder) secrets() {
 	if tls := b.site.Host.TLS; tls.ACME() {
 		b.give(executor, 0, tls.Token.Secret)
 	}
-	if hook := b.site.Monitoring.Alerts.Webhook; hook != nil {
-		b.give(executor, 0, hook.Secret)
-	}
 }
 
 // executor stands for mailpland on the host, which makes the backups and keeps the certificate: its secrets are in no container.

@@ -22,8 +22,9 @@ func TestGuide(t *testing.T) {
 		"| 100.64.0.10 | 993 | IMAP, TLS from the start | dovecot |",
 		"| mail.example.com | webmail | nginx, then roundcube |",
 		"| MYSQL_ROOT_PASSWORD | root of the database, for set-up and backups only | mariadb | mailplan | 90 days | 2027-01-30 |",
-		"| SENDGRID_API_KEY | signs in at the smarthost | postfix, relay | outside | 365 days | not recorded |",
+		"| SENDGRID_API_KEY | signs in at the smarthost | postfix, relay, host | outside | 365 days | not recorded |",
 		"Every day at 03:00 (Asia/Tokyo)", "s3://home-mail-backup/", "| *all* | | 8 | 7552M |",
+		"by mail to alerts@partner.example, straight through smtp.sendgrid.net.",
 		"--user alice@example.com", "journalctl CONTAINER_TAG=home/SERVICE` | 7 days |")
 	text := emittest.Text(t, files, guide)
 	for _, rest := range []string{"<no value>", "%!", "{{", "}}"} {

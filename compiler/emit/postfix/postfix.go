@@ -100,7 +100,7 @@ func newView(s *model.Site) (view, error) {
 		RelayLevel:       map[string]string{"verify": "secure", "encrypt": "encrypt"}[s.Relay.TLS],
 		Hostname:         name,
 		HostnamePattern:  regexp.QuoteMeta(name),
-		Domain:           domain(s),
+		Domain:           s.MainDomain(),
 		MessageBytes:     c.MaxMessageMiB << 20,
 		RecipientRate:    10 * c.MaxRecipients,
 		RelayPassword:    model.SecretMark(s.Relay.Password.Secret),
@@ -132,15 +132,5 @@ func hostname(s *model.Site) string {
 	if len(s.Host.TLS.Names) > 0 {
 		return s.Host.TLS.Names[0]
 	}
-	return "mail." + domain(s)
-}
-
-// domain is the first that is in use.
-func domain(s *model.Site) string {
-	for _, d := range s.Domains {
-		if d.State == model.Active {
-			return d.Name
-		}
-	}
-	return "localhost"
+	return "mail." + s.MainDomain()
 }
