@@ -39,7 +39,11 @@ const orderVariable = "MAILPLAN_TEST_ORDER"
 func TestMain(m *testing.M) {
 	if text := os.Getenv(orderVariable); text != "" {
 		if err := obey(text); err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			for range 3 { // strace counts each thread's calls: the write that fails may be this one
+				if _, failed := fmt.Fprintln(os.Stderr, err); failed == nil {
+					break
+				}
+			}
 			os.Exit(1)
 		}
 		os.Exit(0)

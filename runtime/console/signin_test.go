@@ -125,7 +125,11 @@ func TestSessions(t *testing.T) {
 		b := s.signIn(t, "alice@a.example")
 		good := b.http.Jar.Cookies(mustURL(s.web.URL))[0].Value
 		id, signature, _ := strings.Cut(good, ".")
-		for _, value := range []string{"", ".", id, id + ".", id + "." + signature[1:], "A" + id[1:] + "." + signature, strings.Repeat("x", 5000), good + "x"} {
+		other := "A"
+		if strings.HasPrefix(id, other) {
+			other = "B"
+		}
+		for _, value := range []string{"", ".", id, id + ".", id + "." + signature[1:], other + id[1:] + "." + signature, strings.Repeat("x", 5000), good + "x"} {
 			req := httptest.NewRequest("GET", s.web.URL+"/", nil)
 			req.RequestURI = ""
 			req.AddCookie(&http.Cookie{Name: sessionCookie, Value: value})

@@ -122,14 +122,19 @@ func TestSameContentIsStoredOnce(t *testing.T) {
 
 func TestFileWhichNeverStopsChangingIsAFailure(t *testing.T) {
 	root := t.TempDir()
-	write(t, filepath.Join(root, "ledger.db"), "page 0")
+	write(t, filepath.Join(root, "ledger.db"), strings.Repeat("page 0", 1<<20)) // reading it takes long enough for a change
 	write(t, filepath.Join(root, "still"), "still")
+	ledger, err := os.OpenFile(filepath.Join(root, "ledger.db"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		for n := 0; ctx.Err() == nil; n++ {
-			if err := os.WriteFile(filepath.Join(root, "ledger.db"), fmt.Appendf(nil, "page %d", n%10), 0o600); err != nil {
+			if _, err := ledger.WriteAt(fmt.Appendf(nil, "page %d", n%10), 0); err != nil {
 				t.Error(err)
 			}
 		}
