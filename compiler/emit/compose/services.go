@@ -3,6 +3,7 @@ package compose
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -238,7 +239,9 @@ func (b *builder) mailpland() {
 		spec.User, spec.ReadOnly = "65532:65532", true
 		spec.Command = types.ShellCommand{m.verb, "--config", settings}
 		spec.Tmpfs = types.StringList{"/tmp"}
-		spec.Environment = env("GOMEMLIMIT", fmt.Sprintf("%dMiB", int(m.container.Memory)*9/10), "TZ", b.zone())
+		spec.Environment = env("GOMEMLIMIT", fmt.Sprintf("%dMiB", int(m.container.Memory)*9/10), "TZ", b.zone(),
+			"GOMAXPROCS", fmt.Sprint(max(1, math.Ceil(m.container.CPUs))))
+		b.reason("services/"+m.name+"/environment", "As many processors as it may use, rounded up: Go itself takes two at least, which hand the work back and forth.")
 		spec.Volumes = append([]types.ServiceVolumeConfig{config("runtime", "/etc/mailpland")}, m.data...)
 		spec.StopGracePeriod = grace(150 * time.Second)
 		svc := service(spec, command("/mailpland", "health", "--ready", "--config", settings), m.after...)

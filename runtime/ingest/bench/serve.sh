@@ -12,4 +12,6 @@ cat >"$dir/mailpland.json" <<END
 {"ingest": {"listen": "127.0.0.1:18081", $ledger "auth": {"tokenFiles": ["$dir/token"]},
  "table": "$dir/table.json", "lmtp": {"address": "$1"}}}
 END
+# The emitted compose file, which allows it half a processor, has it use one.
+export GOMAXPROCS=${GOMAXPROCS:-1}
 exec "$PERF/bin/mailpland" serve --config "$dir/mailpland.json" 2>>"$dir/log"
