@@ -1,5 +1,6 @@
 #!/bin/bash
-# Starts mailpland for run.sh: serve.sh HOST:PORT of the LMTP server. LEDGER=off leaves the ledger out.
+# Starts mailpland for run.sh: serve.sh HOST:PORT of the LMTP server. LEDGER=off leaves the ledger out,
+# PROCS=1 lets it use one processor, as the emitted compose file does where the limit is not above one.
 set -eu
 dir=$PERF/mailpland
 rm -rf "$dir" && mkdir -p "$dir"
@@ -12,6 +13,5 @@ cat >"$dir/mailpland.json" <<END
 {"ingest": {"listen": "127.0.0.1:18081", $ledger "auth": {"tokenFiles": ["$dir/token"]},
  "table": "$dir/table.json", "lmtp": {"address": "$1"}}}
 END
-# The emitted compose file, which allows it half a processor, has it use one.
-export GOMAXPROCS=${GOMAXPROCS:-1}
+[ -z "${PROCS:-}" ] || export GOMAXPROCS=$PROCS
 exec "$PERF/bin/mailpland" serve --config "$dir/mailpland.json" 2>>"$dir/log"
