@@ -92,11 +92,11 @@ func (p *Plane) user(u model.User) (accounts.User, error) {
 }
 
 // behind says whether a live row has the password that Git sets, by a fingerprint of a key that was.
-func (p *Plane) behind(u *accounts.User) bool {
+func (p *Plane) behind(u *accounts.User, secrets map[string]string) bool {
 	if u.Password == "" || len(p.Keys) < 2 {
 		return false
 	}
-	password, err := p.password(u.Address)
+	password, err := p.password(u.Address, secrets)
 	return err == nil && p.outdated(u.Password, password)
 }
 
@@ -138,11 +138,11 @@ func (p *Plane) Live(ctx context.Context) ([]plan.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	declared := p.declared()
+	declared, secrets := p.declared(), p.secrets()
 	var objects []plan.Object
 	add := func(r accounts.Row, state string) {
 		o := p.object(r, "")
-		if r.User != nil && p.behind(r.User) {
+		if r.User != nil && p.behind(r.User, secrets) {
 			o.Show += " by the last key"
 		}
 		o.Foreign = state != string(model.Active) && state != string(model.Disabled) && !declared[r.Key()]
@@ -174,9 +174,10 @@ func (p *Plane) declared() map[string]bool {
 
 // Apply sends the changes as one transaction.
 func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
+	secrets := p.secrets()
 	var rows []accounts.Change
 	for _, c := range changes {
-		row, err := p.change(c)
+		row, err := p.change(c, secrets)
 		if err != nil {
 			return err
 		}
@@ -189,7 +190,7 @@ func (p *Plane) Apply(ctx context.Context, changes []plan.Change) error {
 	return p.Store.Apply(ctx, rows)
 }
 
-func (p *Plane) change(c plan.Change) (accounts.Change, error) {
+func (p *Plane) change(c plan.Change, secrets map[string]string) (accounts.Change, error) {
 	var out accounts.Change
 	for _, part := range []struct {
 		data json.RawMessage
@@ -214,7 +215,7 @@ func (p *Plane) change(c plan.Change) (accounts.Change, error) {
 	if seen == out.New.User.Password {
 		return out, nil
 	}
-	password, err := p.password(out.New.User.Address)
+	password, err := p.password(out.New.User.Address, secrets)
 	if err != nil || p.outdated(seen, password) {
 		return out, err
 	}
@@ -222,18 +223,26 @@ func (p *Plane) change(c plan.Change) (accounts.Change, error) {
 	return out, err
 }
 
-// password is what Git sets for a user.
-func (p *Plane) password(address string) (string, error) {
+// secrets names the secret with each user's password, by address.
+func (p *Plane) secrets() map[string]string {
+	names := map[string]string{}
 	for _, d := range p.Site.Domains {
 		for _, u := range d.Users {
-			if u.Address() == address {
-				password, err := p.Secrets(u.Password.Secret)
-				if err != nil {
-					return "", fmt.Errorf("password of %s: %w", address, err)
-				}
-				return password, nil
-			}
+			names[u.Address()] = u.Password.Secret
 		}
 	}
-	return "", fmt.Errorf("password of %s: the site has no such user", address)
+	return names
+}
+
+// password is what Git sets for a user.
+func (p *Plane) password(address string, secrets map[string]string) (string, error) {
+	name, declared := secrets[address]
+	if !declared {
+		return "", fmt.Errorf("password of %s: the site has no such user", address)
+	}
+	password, err := p.Secrets(name)
+	if err != nil {
+		return "", fmt.Errorf("password of %s: %w", address, err)
+	}
+	return password, nil
 }
