@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/message"
 )
 
@@ -55,13 +54,15 @@ type source struct {
 	digest  hash.Hash
 	want    [32]byte
 	extend  func(time.Time) error // moves the read deadline
-	silence time.Duration
+	silence time.Duration         // 0: the read deadline stays where it is
 	moved   time.Time
 	ended   bool
 }
 
-func newSource(w http.ResponseWriter, r *http.Request, conf *config.Ingest) (*source, error) {
-	s := &source{body: r.Body, left: conf.MaxMessageBytes, silence: conf.BodyTimeout.Or(30 * time.Second)}
+// newSource bounds how many bytes a request may send, and for how long it may be silent; 0 leaves the read deadline to the
+// caller. A digest that came with the request must be that of the body.
+func newSource(w http.ResponseWriter, r *http.Request, most int64, silence time.Duration) (*source, error) {
+	s := &source{body: r.Body, left: most, silence: silence}
 	s.extend = http.NewResponseController(w).SetReadDeadline
 	sum, given, err := parseDigest(r.Header)
 	if given {
@@ -75,7 +76,7 @@ func (s *source) Read(b []byte) (int, error) {
 	if s.ended {
 		return 0, io.EOF
 	}
-	if now := time.Now(); now.Sub(s.moved) > s.silence/8 {
+	if now := time.Now(); s.silence > 0 && now.Sub(s.moved) > s.silence/8 {
 		s.moved = now
 		if err := s.extend(now.Add(s.silence)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return 0, fmt.Errorf("%w: %w", errShort, err)

@@ -38,7 +38,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d *delivery) res
 	for _, address := range to {
 		d.recipients = append(d.recipients, recipient{given: address})
 	}
-	src, err := newSource(w, r, s.conf)
+	src, err := newSource(w, r, s.conf.MaxMessageBytes, s.conf.BodyTimeout.Or(30*time.Second))
 	if err != nil {
 		return invalid(http.StatusBadRequest, err.Error())
 	}

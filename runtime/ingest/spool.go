@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,7 +166,7 @@ func (s *Server) readStanding(w http.ResponseWriter, r *http.Request) (told stan
 	if refusal, ok := s.authorize(w, r); !ok {
 		return told, refusal, false
 	}
-	sum, given, err := parseDigest(r.Header)
+	src, err := newSource(w, r, maxStanding, 0)
 	if err != nil {
 		return bad(http.StatusBadRequest, err.Error())
 	}
@@ -175,15 +174,14 @@ func (s *Server) readStanding(w http.ResponseWriter, r *http.Request) (told stan
 		return bad(http.StatusForbidden, err.Error())
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Second)) // unknown only to tests
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxStanding))
-	var large *http.MaxBytesError
+	body, err := io.ReadAll(src)
 	switch {
-	case errors.As(err, &large):
+	case errors.Is(err, errTooLarge):
 		return bad(http.StatusRequestEntityTooLarge, fmt.Sprintf("more than %d bytes tell of no spool", maxStanding))
+	case errors.Is(err, errMismatch):
+		return bad(http.StatusBadRequest, errMismatch.Error())
 	case err != nil:
 		return bad(http.StatusBadRequest, errShort.Error())
-	case given && sha256.Sum256(body) != sum:
-		return bad(http.StatusBadRequest, errMismatch.Error())
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

@@ -32,7 +32,7 @@ func StartMariaDB(t testing.TB) *MariaDB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	db := &MariaDB{Socket: filepath.Join(dir, "socket"), Port: freePort(t), client: need.Program(t, "mariadb")}
+	db := &MariaDB{Socket: filepath.Join(dir, "socket"), Port: FreePort(t), client: need.Program(t, "mariadb")}
 	data := filepath.Join(dir, "data")
 	emptyMariaDB(t, server, data)
 	cmd := exec.Command(server, "--no-defaults", "--datadir="+data, "--user="+currentUser(), "--socket="+db.Socket, smallLog,
@@ -137,8 +137,8 @@ func serve(t testing.TB, cmd *exec.Cmd, ready func() error) {
 	}
 }
 
-// freePort returns a TCP port of 127.0.0.1 that nobody uses now.
-func freePort(t testing.TB) int {
+// FreePort returns a TCP port of 127.0.0.1 that nobody uses now.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

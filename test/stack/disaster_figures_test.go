@@ -3,19 +3,15 @@
 package stack_test
 
 import (
-	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
 	"filippo.io/age"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/mailplan/mailplan/compiler/recovery"
+	"github.com/mailplan/mailplan/runtime/backup/backuptest"
 )
 
 func total(of map[[32]byte]int) (n int) {
@@ -50,43 +46,15 @@ func (d *disaster) reads() (seconds float64, bytes int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, start := d.bucket.Executor(), time.Now()
-	list, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("all-that-is-left"), Prefix: aws.String("packs/")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, o := range list.Contents {
-		if o.LastModified.Before(d.backup) {
-			continue // of an earlier disaster's
-		}
-		got, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("all-that-is-left"), Key: o.Key})
-		if err != nil {
-			t.Fatal(err)
-		}
-		plain, err := age.Decrypt(got.Body, identity)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := zstd.NewReader(plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, z); err != nil {
-			t.Fatal(err)
-		}
-		z.Close()
-		got.Body.Close()
-		bytes += *o.Size
-	}
+	start := time.Now()
+	bytes = d.bucket.ReadPacks(t, "all-that-is-left", d.backup, identity) // without those of an earlier disaster
 	return time.Since(start).Seconds(), bytes
 }
 
 // writes makes as many files of the same bytes, and waits for the disk.
 func (d *disaster) writes() float64 {
 	start := time.Now()
-	if out, err := exec.Command("sh", "-c", "cp -a /mnt/hdd/mailboxes /mnt/hdd/again && sync --file-system /mnt/hdd/again").CombinedOutput(); err != nil {
-		d.t.Fatalf("%v: %s", err, out)
-	}
+	backuptest.CopyTree(d.t, "/mnt/hdd/mailboxes", "/mnt/hdd/again")
 	seconds := time.Since(start).Seconds()
 	if err := os.RemoveAll("/mnt/hdd/again"); err != nil {
 		d.t.Fatal(err)

@@ -113,7 +113,7 @@ func TestTells(t *testing.T) {
 	defer hook.Close()
 	s := emittest.Site()
 	s.Monitoring.Alerts.Webhook = &model.SecretRef{Secret: "ALERT_URL"}
-	s.Relay.Host, s.Relay.Port, s.Relay.TLS = "127.0.0.1", freePort(t), "encrypt"
+	s.Relay.Host, s.Relay.Port, s.Relay.TLS = "127.0.0.1", daemon.FreePort(t), "encrypt"
 	relay := stack.StartSmarthost(t, net.JoinHostPort(s.Relay.Host, strconv.Itoa(s.Relay.Port)), "relay.example", daemon.NewAuthority(t), s.Relay.Username, awkward)
 
 	config := strings.NewReplacer("group_wait: 30s", "group_wait: 1s", "group_wait: 10m", "group_wait: 1s").Replace(filled(t, s, hook.URL))
@@ -170,7 +170,7 @@ func told(t *testing.T, body io.Reader) (alerts []string) {
 // start runs Alertmanager until the test ends and returns where it takes alerts.
 func start(t *testing.T, program, config string) (api string) {
 	t.Helper()
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(daemon.FreePort(t)))
 	cmd := exec.Command(program, "--config.file="+config, "--storage.path="+t.TempDir(), "--web.listen-address="+address, "--cluster.listen-address=")
 	var log bytes.Buffer
 	cmd.Stderr = &log
@@ -210,14 +210,4 @@ func post(t *testing.T, api string, alerts ...map[string]any) {
 	if resp.StatusCode != http.StatusOK {
 		t.Fatal(resp.Status)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }

@@ -1,16 +1,12 @@
 package restore_test
 
 import (
-	"bytes"
-	"io"
 	"os"
 	"os/exec"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/mailplan/mailplan/runtime/backup"
 	"github.com/mailplan/mailplan/runtime/backup/backuptest"
@@ -53,8 +49,8 @@ func BenchmarkRestore(b *testing.B) {
 		return time.Since(start).Seconds()
 	}
 	for b.Loop() {
-		read := lone(func() { readPacks(b, server.Executor(), s.Identity) })
-		write := lone(func() { copyTree(b, s.Path("vmail"), s.Path("again")) })
+		read := lone(func() { server.ReadPacks(b, "copies", time.Time{}, s.Identity) })
+		write := lone(func() { backuptest.CopyTree(b, s.Path("vmail"), s.Path("again")) })
 		if err := os.RemoveAll(s.Path("again")); err != nil {
 			b.Fatal(err)
 		}
@@ -77,43 +73,5 @@ func BenchmarkRestore(b *testing.B) {
 		b.ReportMetric(write, "write-s")
 		b.ReportMetric(took, "restore-s")
 		b.ReportMetric(took/(read+write), "ratio")
-	}
-}
-
-func readPacks(b *testing.B, client *s3.Client, identity age.Identity) {
-	b.Helper()
-	bucket, prefix := "copies", "packs/"
-	list, err := client.ListObjectsV2(b.Context(), &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, o := range list.Contents {
-		got, err := client.GetObject(b.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: o.Key})
-		if err != nil {
-			b.Fatal(err)
-		}
-		plain, err := age.Decrypt(got.Body, identity)
-		if err != nil {
-			b.Fatal(err)
-		}
-		z, err := zstd.NewReader(plain)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, z); err != nil {
-			b.Fatal(err)
-		}
-		z.Close()
-		got.Body.Close()
-	}
-}
-
-func copyTree(b *testing.B, from, to string) {
-	b.Helper()
-	var said bytes.Buffer
-	cmd := exec.Command("sh", "-c", `cp -a "$0" "$1" && sync --file-system "$1"`, from, to)
-	cmd.Stderr = &said
-	if err := cmd.Run(); err != nil {
-		b.Fatalf("%v: %s", err, said.String())
 	}
 }
