@@ -16,7 +16,7 @@ import (
 )
 
 // between is a proxy in front of Dovecot's LMTP port that strikes once, at a chosen step of a
-// transaction. The step sees what passes; what it strikes at does not pass.
+// transaction. The step sees what passes; what it strikes at does not pass, and what comes before does.
 type between struct {
 	net.Listener
 	server string
@@ -35,12 +35,15 @@ type step struct {
 	after  bool   // strike when the client has seen it
 }
 
+const lastLine = "the last line of a message\r\n"
+
 func steps() []step {
 	return []step{
 		{name: "before the envelope", client: "MAIL FROM"},
 		{name: "before the envelope's replies", server: "2.1.5 OK"},
 		{name: "before the body", client: "BDAT "},
-		{name: "before the end of the body", client: "BDAT 0 LAST"},
+		{name: "within the body", client: lastLine},
+		{name: "before the last command", client: " LAST\r\n"},
 		{name: "before the mail store's 250", server: " Saved"},
 		{name: "after the mail store's 250", server: " Saved", after: true},
 	}
@@ -102,16 +105,18 @@ func (b *between) pump(from, to net.Conn, mark func(step) string) {
 			tail, armed = nil, b.armed
 		}
 		seen := append(tail, buf[:n]...)
-		hit := strike != nil && mark(s) != "" && bytes.Contains(seen, []byte(mark(s)))
+		at := bytes.Index(seen, []byte(mark(s)))
+		hit := strike != nil && mark(s) != "" && at >= 0
 		if hit {
 			b.strike = nil
 		}
 		b.mu.Unlock()
-		tail = bytes.Clone(seen[max(0, len(seen)-40):])
 		if hit && !s.after {
+			to.Write(buf[:max(0, at-len(tail))])
 			strike()
 			return
 		}
+		tail = bytes.Clone(seen[max(0, len(seen)-40):])
 		if _, err := to.Write(buf[:n]); err != nil {
 			return
 		}
@@ -138,7 +143,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 					n++
 					name := fmt.Sprintf("%03d killed %s, %s, chunked %v, to %s", n, s.name, size, chunked, to)
 					want[name] = true
-					message := fmt.Sprintf("Message-ID: <%d@b.example>\r\nSubject: %s\r\n\r\n%s", n, name, strings.Repeat("line of a message\r\n", bytes/19))
+					message := fmt.Sprintf("Message-ID: <%d@b.example>\r\nSubject: %s\r\n\r\n%s", n, name, strings.Repeat("line of a message\r\n", bytes/19)+lastLine)
 					struck := make(chan struct{})
 					proxy.arm(s, func() { d.kill(); close(struck) })
 					deliverThroughCrash(t, d, to, message, chunked, struck, name)

@@ -300,6 +300,35 @@ func TestNothingIsDeliveredWithoutCommit(t *testing.T) {
 	}
 }
 
+// TestDovecotNoticesMissingBytes cuts a message off within its only command, as a crash of ours does.
+func TestDovecotNoticesMissingBytes(t *testing.T) {
+	store := mailstore.Start(t, "")
+	p := pool(store.LMTP)
+	message := "Subject: cut\r\n\r\n" + strings.Repeat(strings.Repeat("z", 76)+"\r\n", 2000)
+	command := fmt.Sprintf("MAIL FROM:<>\r\nRCPT TO:<alice@example.com>\r\nBDAT %d LAST\r\n", len(message))
+	for _, sent := range []int{0, 1, 14, 100, 8192, 65536, len(message) - 2, len(message) - 1} {
+		c, err := p.dial(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, command+message[:sent]); err != nil {
+			t.Fatal(err)
+		}
+		c.Conn.(*net.TCPConn).CloseWrite()
+		said, _ := io.ReadAll(c.br) // until Dovecot has done with it
+		if n := strings.Count(string(said), "250 "); n > 2 {
+			t.Errorf("%d of %d bytes: %q", sent, len(message), said)
+		}
+		c.Close()
+	}
+	if results, err := deliverAtOnce(p, "", []string{"alice@example.com"}, message, int64(len(message))); err != nil || !results[0].Reply.Positive() {
+		t.Fatalf("%+v %v", results, err)
+	}
+	if got := len(store.Read(t, "alice@example.com", "INBOX")); got != 1 {
+		t.Errorf("%d messages, want the whole one alone", got)
+	}
+}
+
 func TestLostRepliesAreInDoubt(t *testing.T) {
 	for name, last := range map[string]string{"one of two": "250 2.0.0 saved\r\n", "none": "", "half a reply": "25"} {
 		address := fake(t, func(c net.Conn, br *bufio.Reader) {
@@ -312,12 +341,15 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 				switch {
 				case strings.HasPrefix(line, "LHLO"):
 					fmt.Fprint(c, "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
-				case strings.HasPrefix(line, "BDAT 5"):
-					io.CopyN(io.Discard, br, 5)
-					fmt.Fprint(c, "250 ok\r\n")
-				case strings.HasPrefix(line, "BDAT"):
+				case strings.HasSuffix(line, "LAST\r\n"):
+					if strings.HasPrefix(line, "BDAT 5") {
+						io.CopyN(io.Discard, br, 5)
+					}
 					fmt.Fprint(c, last)
 					return
+				case strings.HasPrefix(line, "BDAT"):
+					io.CopyN(io.Discard, br, 5)
+					fmt.Fprint(c, "250 ok\r\n")
 				default:
 					fmt.Fprint(c, "250 ok\r\n")
 				}
@@ -330,6 +362,13 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 			}
 			if done := results[0].Reply.Positive(); done != (name == "one of two") || results[0].InDoubt == done || !results[1].InDoubt {
 				t.Errorf("%s: %+v", name, results)
+			}
+			alone, err := do(pool(address), "", []string{"a@x"}, "hello", 5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if done := alone[0].Reply.Positive(); done != (name == "one of two") || alone[0].InDoubt == done {
+				t.Errorf("%s, alone: %+v", name, alone)
 			}
 		}
 	}
