@@ -30,6 +30,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/relay"
 	"github.com/mailplan/mailplan/runtime/route"
 	"github.com/mailplan/mailplan/runtime/scan"
+	"github.com/mailplan/mailplan/runtime/socket"
 	"github.com/mailplan/mailplan/runtime/srs"
 )
 
@@ -194,7 +195,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, handler http.Handle
 	web := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(ln) }()
+	go func() { failed <- web.Serve(socket.Listener{Listener: ln}) }()
 	select {
 	case err := <-failed:
 		return errors.Join(err, s.Close())

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/mailplan/mailplan/runtime/socket"
 )
 
 // conn is one connection after LHLO, between two transactions.
@@ -34,7 +35,8 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the mail store: %w", err)
 	}
-	c := &conn{Conn: nc, br: bufio.NewReaderSize(nc, 4096)}
+	c := &conn{Conn: socket.Wrap(nc)}
+	c.br = bufio.NewReaderSize(c.Conn, 4096)
 	c.SetDeadline(time.Now().Add(limit))
 	if err := c.hello(p.Hostname); err != nil {
 		c.Close()
@@ -92,21 +94,8 @@ func (c *conn) extensions() error {
 
 // alive looks whether the server has closed an idle connection, or said something unasked (421).
 func (c *conn) alive() bool {
-	sc, ok := c.Conn.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var one [1]byte
-	var readErr error
-	err = raw.Read(func(fd uintptr) bool {
-		_, readErr = syscall.Read(int(fd), one[:])
-		return true
-	})
-	return err == nil && (readErr == syscall.EAGAIN || readErr == syscall.EWOULDBLOCK)
+	quick, ok := c.Conn.(*socket.Conn)
+	return !ok || quick.Quiet()
 }
 
 // refusedError is a reply that ends the talk before any recipient was named.

@@ -17,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/mailplan/mailplan/runtime/socket"
 	"github.com/mailplan/mailplan/test/mailstore"
 )
 
@@ -314,7 +315,7 @@ func TestDovecotNoticesMissingBytes(t *testing.T) {
 		if _, err := io.WriteString(c, command+message[:sent]); err != nil {
 			t.Fatal(err)
 		}
-		c.Conn.(*net.TCPConn).CloseWrite()
+		c.Conn.(*socket.Conn).CloseWrite()
 		said, _ := io.ReadAll(c.br) // until Dovecot has done with it
 		if n := strings.Count(string(said), "250 "); n > 2 {
 			t.Errorf("%d of %d bytes: %q", sent, len(message), said)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/mailplan/mailplan/runtime/socket"
 )
 
 // Envelope is what a transaction is about.
@@ -254,8 +256,7 @@ func (t *Transaction) flush(last bool) error {
 		parts = append(parts, endOfBody)
 	}
 	t.begun, t.fill, t.held, t.head = true, 0, t.held[:0], nil
-	_, err := parts.WriteTo(t.c.Conn)
-	return err
+	return socket.WriteBuffers(t.c.Conn, &parts)
 }
 
 // command writes a BDAT command so that it ends where the block begins, and returns where it begins.
