@@ -21,6 +21,7 @@ import (
 	"github.com/mailplan/mailplan/runtime/config"
 	"github.com/mailplan/mailplan/runtime/health"
 	"github.com/mailplan/mailplan/runtime/ingest"
+	"github.com/mailplan/mailplan/runtime/logline"
 )
 
 func newServeCmd() *cobra.Command {
@@ -46,7 +47,9 @@ func serve(ctx context.Context, conf *config.Config, checkOnly bool, stderr io.W
 	if conf.Ingest == nil && conf.Backup == nil && conf.Watch == nil {
 		return errors.New("the configuration has no part to serve: give ingest, backup or watch")
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	lines := logline.New(stderr)
+	defer lines.Flush()
+	log := slog.New(lines)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if conf.Ingest == nil {
