@@ -133,7 +133,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	proxy := newBetween(t, store.LMTP)
 	d := newDaemon(t, func(c *config.Ingest) { c.LMTP = &config.LMTP{Address: proxy.Addr().String()} })
 	d.start(t)
-	sizes := map[string]int{"small": 3000, "streamed": 700_000}
+	sizes := map[string]int{"small": 3000, "held": 700_000, "streamed": 1_500_000}
 	want := map[string]bool{}
 	n := 0
 	for _, s := range steps() {
@@ -155,7 +155,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 		"u01@example.com": {"to team@"}, "u02@example.com": {"to team@"}})
 }
 
-// deliverThroughCrash posts until the answer is 200, starting the daemon again after it was killed.
+// deliverThroughCrash posts until the answer is 200, by turns as announced and as chunked, starting the daemon again
+// after it was killed.
 func deliverThroughCrash(t *testing.T, d *daemon, to, message string, chunked bool, struck chan struct{}, name string) {
 	t.Helper()
 	trace := func(n int) string {
@@ -163,7 +164,7 @@ func deliverThroughCrash(t *testing.T, d *daemon, to, message string, chunked bo
 	}
 	started := false // again, after the kill
 	for try := range 50 {
-		code, a := d.post("s@b.example", to, []byte(trace(try)+message), chunked)
+		code, a := d.post("s@b.example", to, []byte(trace(try)+message), chunked != (try%2 == 1))
 		if code != 0 && code != 200 && code != 503 {
 			t.Errorf("%s: %d %+v", name, code, a)
 		}

@@ -45,7 +45,7 @@ type delivery struct {
 	targets    []target
 	size       int64 // -1 when not announced
 	key        ledger.Key
-	small      bool // its delivery id follows from its content, see isSmall
+	small      bool // nothing is written down before it goes out, see isSmall
 	verdict    *scan.Verdict
 	decision   scan.Decision
 	err        error
@@ -167,10 +167,13 @@ func deliveredTo(h message.Header, address string) bool {
 	return false
 }
 
-// canStream says whether the message can go out while it comes in: nobody must see it whole first, and
-// nothing like it was seen before, so that its key is not needed to know what to do.
+// canStream says whether the message can go out while it comes in: nobody must see it whole first, it is not
+// small, and nothing like it was seen before, so that its key is not needed to know what to do.
 func (d *delivery) canStream(m *mail) (bool, error) {
 	if m.whole || d.server.scanner != nil || d.server.lmtp == nil || len(d.open()) != len(d.targets) {
+		return false, nil
+	}
+	if d.size >= 0 && d.isSmall(m, d.size) {
 		return false, nil
 	}
 	for _, t := range d.targets {
@@ -180,6 +183,9 @@ func (d *delivery) canStream(m *mail) (bool, error) {
 	}
 	if d.server.ledger == nil {
 		return true, nil
+	}
+	if _, lost := d.server.ledger.Doubt(); lost && d.size < 0 {
+		return false, nil // it may turn out to be small, and to have been sent before
 	}
 	seen, err := d.server.ledger.Seen(d.key.Head)
 	return !seen, err
@@ -191,7 +197,7 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 	if err := m.finish(src, &d.server.spill); err != nil {
 		return err
 	}
-	d.size, d.small = m.size, isSmall(m, d.server.conf.Trace.By)
+	d.size, d.small = m.size, d.isSmall(m, m.size)
 	if d.server.ledger != nil {
 		d.key.Content = m.keyer.Content()
 		if err := d.recall(); err != nil {
@@ -213,11 +219,14 @@ func (d *delivery) deliverWhole(ctx context.Context, m *mail, src io.Reader) err
 	return nil
 }
 
-// isSmall says that a message, tried again with any other trace, will be held in memory again. Its
-// delivery id is then always made from its content, so that the mail store knows a second copy without
-// our help, and nothing need be on disk before it goes out.
-func isSmall(m *mail, by []string) bool {
-	return m.file == nil && m.size-m.header.TraceLength(by) <= largeBlock/2
+// maxSmall is the size of the largest message, without its trace, that is seen whole before it goes on.
+const maxSmall = 1 << 20
+
+// isSmall says that a message of this size is seen whole at every try, whatever trace that has. Its delivery id
+// is always made from its content, so that the mail store knows a second copy without our help, and nothing
+// need be on disk before it goes out.
+func (d *delivery) isSmall(m *mail, size int64) bool {
+	return size-m.header.TraceLength(d.server.conf.Trace.By) <= maxSmall
 }
 
 func (d *delivery) mailboxes() []string {
