@@ -20,6 +20,7 @@ type conn struct {
 	chunking   bool // BDAT, RFC 3030
 	eightBit   bool // BODY=8BITMIME, RFC 6152
 	size       bool // SIZE=, RFC 1870
+	enhanced   bool // ENHANCEDSTATUSCODES, RFC 2034
 	reused     bool // it has idled, so the server may have closed it meanwhile
 	idleSince  time.Time
 }
@@ -84,6 +85,8 @@ func (c *conn) extensions() error {
 			c.eightBit = true
 		case "SIZE":
 			c.size = true
+		case "ENHANCEDSTATUSCODES":
+			c.enhanced = true
 		}
 		if !more {
 			return nil

@@ -375,6 +375,34 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 	}
 }
 
+// TestRepliesShorterThanAnnounced has a server promise enhanced status codes and give none: that costs a second.
+func TestRepliesShorterThanAnnounced(t *testing.T) {
+	address := fake(t, func(c net.Conn, br *bufio.Reader) {
+		fmt.Fprint(c, "220 hi\r\n")
+		for {
+			line, err := br.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if strings.HasPrefix(line, "LHLO") {
+				fmt.Fprint(c, "250-x\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n")
+				continue
+			}
+			if strings.HasPrefix(line, "BDAT 5") {
+				io.CopyN(io.Discard, br, 5)
+			}
+			fmt.Fprint(c, "250\r\n")
+		}
+	})
+	p := pool(address)
+	for range 2 {
+		results, err := deliverAtOnce(p, "", []string{"a@x"}, "hello", 5)
+		if err != nil || !results[0].Reply.Positive() {
+			t.Errorf("%+v %v", results, err)
+		}
+	}
+}
+
 // TestClosedIdleConnection has the server close a pooled connection, as Dovecot does when it restarts.
 func TestClosedIdleConnection(t *testing.T) {
 	store := mailstore.Start(t, "")

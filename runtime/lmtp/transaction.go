@@ -275,6 +275,7 @@ func (t *Transaction) Commit() ([]Result, error) {
 		}
 		return t.lost(err), nil
 	}
+	t.awaitReplies()
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Commit))
 	if err := t.readLateEnvelope(); err != nil || len(t.to) == 0 {
 		if isRefused(err) || err == nil {
@@ -302,6 +303,24 @@ func (t *Transaction) Commit() ([]Result, error) {
 	}
 	t.release()
 	return t.results, nil
+}
+
+const (
+	shortestReply = len("250 2.0.0\r\n") // where the server announces ENHANCEDSTATUSCODES, RFC 2034 section 4
+	gathering     = time.Second
+)
+
+// awaitReplies sleeps until all replies to a transaction that went out at once are there, or what is shorter than
+// they can be has not come within a second: the server sends each by itself, and none but the last is news.
+func (t *Transaction) awaitReplies() {
+	quick, ok := t.c.Conn.(*socket.Conn)
+	if t.asked || !ok || !t.c.enhanced {
+		return
+	}
+	t.c.SetDeadline(time.Now().Add(min(gathering, t.pool.Timeouts.Commit)))
+	quick.WakeAt((2 + len(t.env.To) + t.chunks) * shortestReply) // MAIL, each RCPT and BDAT, and the end
+	t.c.br.Peek(1)                                               // its error shows again
+	quick.WakeAt(1)
 }
 
 // readLateEnvelope reads the envelope's replies when they were not waited for before the body.

@@ -54,6 +54,15 @@ func (c *Conn) Quiet() bool {
 	return err == nil && errno == syscall.EAGAIN
 }
 
+// WakeAt has who reads sleep until n bytes are there, or the end or the deadline has come (SO_RCVLOWAT, socket(7)).
+// One is what a socket begins with.
+func (c *Conn) WakeAt(n int) {
+	c.raw.Control(func(fd uintptr) {
+		value := int32(n)
+		syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, uintptr(unsafe.Pointer(&value)), 4, 0)
+	})
+}
+
 // Listener hands out quick connections.
 type Listener struct{ net.Listener }
 

@@ -134,6 +134,39 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
+// TestWakeAt has a reader sleep through what is too little, but not through enough, the deadline or the end.
+func TestWakeAt(t *testing.T) {
+	quick, other := pair(t, "tcp")
+	quick.WakeAt(10)
+	b := make([]byte, 100)
+	send := func(parts ...string) {
+		for _, part := range parts {
+			time.Sleep(30 * time.Millisecond) // the reader sleeps by now
+			io.WriteString(other, part)
+		}
+	}
+	go send("12345", "67890")
+	quick.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := quick.Read(b); n != 10 {
+		t.Errorf("woken with %d bytes, %v", n, err)
+	}
+	go send("12345")
+	quick.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if n, err := quick.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	quick.SetReadDeadline(time.Now().Add(10 * time.Second))
+	quick.WakeAt(1)
+	if n, err := quick.Read(b); n != 5 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	quick.WakeAt(10)
+	time.AfterFunc(30*time.Millisecond, func() { other.Close() })
+	if _, err := quick.Read(b); err != io.EOF {
+		t.Errorf("the end is %v", err)
+	}
+}
+
 // TestWithoutSocket leaves alone what has none.
 func TestWithoutSocket(t *testing.T) {
 	a, b := net.Pipe()
