@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,7 @@ func TestSpoolIsShown(t *testing.T) {
 			t.Errorf("%s: %d %s", body, code, said)
 		}
 	}
-	float := func(t time.Time) string { return strings.TrimSpace(fmt.Sprintf("%.9e", float64(t.Unix()))) }
+	float := func(t time.Time) string { return strconv.FormatFloat(float64(t.Unix()), 'g', -1, 64) }
 	want := map[string]string{"waiting": "3", "dead_letters": "2", "report_timestamp_seconds": float(at), "oldest_timestamp_seconds": float(at.Add(-time.Hour))}
 	if diff := cmp.Diff(want, e.shown()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
