@@ -83,6 +83,7 @@ type Ledger struct {
 	urgent  bool              // the queue is to be committed at once
 	oldest  time.Time         // when the first of queue came
 	closed  bool
+	missed  bool // an outcome came too late to be written
 	done    chan struct{}
 	failed  error // the first failed commit; nothing is accepted any more
 
@@ -135,8 +136,8 @@ func Open(path string, keep time.Duration) (*Ledger, error) {
 // Secret is the ledger's own random secret of 32 bytes, for making content keys.
 func (l *Ledger) Secret() []byte { return l.secret }
 
-// Close commits what is queued and closes the file. Where a claim is still held, an outcome may be missing, and
-// the next run is in doubt as after a crash.
+// Close commits what is queued and closes the file. Where a claim is still held, or an outcome came after
+// this, something is missing, and the next run is in doubt as after a crash.
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	if l.closed {
@@ -147,8 +148,11 @@ func (l *Ledger) Close() error {
 	l.wake.Broadcast()
 	l.mu.Unlock()
 	<-l.done
-	err := l.failed
-	if err == nil && !l.claims.any() {
+	claimed := l.claims.any()
+	l.mu.Lock()
+	err, missed := l.failed, l.missed
+	l.mu.Unlock()
+	if err == nil && !claimed && !missed {
 		err = l.end()
 	}
 	if err = errors.Join(err, l.journal.close(), l.db.Close()); err != nil {
@@ -191,6 +195,7 @@ func (l *Ledger) enqueue(records []Record, w *waiter) ([]journalEntry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.stopped(); err != nil {
+		l.missed = true
 		return nil, err
 	}
 	var entries []journalEntry

@@ -138,6 +138,35 @@ func TestDoubtAfterAnImpatientEnd(t *testing.T) {
 	}
 }
 
+// TestDoubtAfterALateOutcome has an outcome come while the ledger is being closed, and its claim end before that.
+func TestDoubtAfterALateOutcome(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	release := l.Claim(key(1).Head, []string{"a@x"})
+	slow, err := l.db.Begin(true) // what is queued waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Finish([]Record{record(2, "b@x", Delivered)}); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- l.Close() }()
+	for l.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if err := l.Finish([]Record{record(1, "a@x", Delivered)}); err == nil {
+		t.Error("a closed ledger takes an outcome")
+	}
+	release()
+	if err := errors.Join(slow.Rollback(), <-closed); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := open(t, path).Doubt(); !ok {
+		t.Error("no doubt")
+	}
+}
+
 // TestDoubtKeepsItsTime begins a delivery a second time.
 func TestDoubtKeepsItsTime(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "l.db"))
