@@ -49,7 +49,7 @@ var ErrSize = errors.New("message is not as long as announced")
 // often as needed, then Commit. Without Recipients a small message goes out in one write with its
 // envelope, and Commit reads all replies; that saves a round trip, and loses the certainty that a
 // connection which had idled is alive. Abort ends the transaction at any point before Commit has
-// returned; after Commit it does nothing, so that it can be deferred.
+// returned; after that it does no harm, so that it can be deferred.
 type Transaction struct {
 	pool    *Pool
 	c       *conn
@@ -65,6 +65,7 @@ type Transaction struct {
 	size   int64    // bytes written so far
 	chunks int      // BDAT commands whose reply is outstanding
 	begun  bool     // BDAT or DATA has gone out
+	alone  bool     // in one BDAT command for all
 	stuff  stuffer
 }
 
@@ -240,9 +241,9 @@ func (t *Transaction) flush(last bool) error {
 	}
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Block))
 	start, end := reserve, reserve+t.fill
-	whole := last && !t.begun && len(t.env.To) == 1
+	t.alone = last && !t.begun && len(t.env.To) == 1
 	switch {
-	case whole:
+	case t.alone:
 		start = t.command(t.size, " LAST")
 	case t.env.Size < 0 && t.fill > 0:
 		start = t.command(int64(t.fill), "")
@@ -252,7 +253,7 @@ func (t *Transaction) flush(last bool) error {
 		t.chunks++
 	}
 	parts := append(append(make(net.Buffers, 0, 4+len(t.held)), t.head, t.block[start:end]), t.held...)
-	if last && !whole {
+	if last && !t.alone {
 		parts = append(parts, endOfBody)
 	}
 	t.begun, t.fill, t.held, t.head = true, 0, t.held[:0], nil
@@ -293,15 +294,18 @@ func (t *Transaction) Commit() ([]Result, error) {
 		}
 		t.chunks--
 	}
+	stored := true
 	for n, i := range t.to {
 		r, err := ReadReply(t.c.br)
 		if err != nil {
 			t.to = t.to[n:]
 			return t.lost(err), nil
 		}
-		t.results[i] = Result{Reply: r}
+		t.results[i], stored = Result{Reply: r}, stored && r.Positive()
 	}
-	t.release()
+	if stored || !t.alone { // else the server may not have come to the end of the body; Abort closes
+		t.release()
+	}
 	return t.results, nil
 }
 
