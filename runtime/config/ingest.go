@@ -77,7 +77,7 @@ type Policy struct {
 // LMTP is the mail store's delivery port.
 type LMTP struct {
 	Address         string   `json:"address"`                   // host:port, or unix:PATH
-	Concurrency     int      `json:"concurrency,omitempty"`     // small messages that the store works on at once, others wait; default 8
+	Concurrency     int      `json:"concurrency,omitempty"`     // messages of up to 1 MiB that the store works on at once, others wait; default 8
 	MaxIdle         int      `json:"maxIdle,omitempty"`         // connections kept open; default 16
 	IdleTimeout     Duration `json:"idleTimeout,omitempty"`     // an idle connection is closed after; default 60s
 	ConnectTimeout  Duration `json:"connectTimeout,omitempty"`  // dial, greeting and LHLO; default 10s

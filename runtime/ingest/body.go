@@ -26,8 +26,8 @@ var (
 	errSpillFull  = errors.New("no room left to hold the message")
 )
 
-// A message that fits into a whole block is held in memory before it goes on, which spares the mail store half
-// of the turns that it takes for one of 1 MB; of a larger one the first small block is read before anything is
+// A message that fits into a whole block is held in memory before it goes on, which spares the mail store a third
+// of the turns of its loop for one of 1 MB; of a larger one the first small block is read before anything is
 // decided.
 const (
 	smallBlock    = 64 << 10

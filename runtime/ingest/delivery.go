@@ -173,7 +173,7 @@ func (d *delivery) canStream(m *mail) (bool, error) {
 	if m.whole || d.server.scanner != nil || d.server.lmtp == nil || len(d.open()) != len(d.targets) {
 		return false, nil
 	}
-	if d.size >= 0 && d.isSmall(m, d.size) {
+	if d.size < 0 || d.isSmall(m, d.size) { // of a size that is not known it may turn out to be small
 		return false, nil
 	}
 	for _, t := range d.targets {
@@ -183,9 +183,6 @@ func (d *delivery) canStream(m *mail) (bool, error) {
 	}
 	if d.server.ledger == nil {
 		return true, nil
-	}
-	if _, lost := d.server.ledger.Doubt(); lost && d.size < 0 {
-		return false, nil // it may turn out to be small, and to have been sent before
 	}
 	seen, err := d.server.ledger.Seen(d.key.Head)
 	return !seen, err

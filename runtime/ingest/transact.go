@@ -95,10 +95,7 @@ func (d *delivery) stream(ctx context.Context, m *mail, src io.Reader) error {
 	g := group{at: d.open()}
 	rand.Read(g.id[:])
 	header := d.head(m, message.Edit{}, g)
-	size := int64(-1)
-	if d.size >= 0 {
-		size = d.size - int64(m.length) + int64(len(header))
-	}
+	size := d.size - int64(m.length) + int64(len(header))
 	return d.transact(ctx, g, size, func(t *lmtp.Transaction) error {
 		if _, err := t.Write(header); err != nil {
 			return err
