@@ -83,7 +83,7 @@ type Ledger struct {
 	urgent  bool              // the queue is to be committed at once
 	oldest  time.Time         // when the first of queue came
 	closed  bool
-	missed  bool // an outcome came too late to be written
+	missed  bool // a record came too late to be written
 	done    chan struct{}
 	failed  error // the first failed commit; nothing is accepted any more
 

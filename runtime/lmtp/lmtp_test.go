@@ -246,6 +246,23 @@ func plainServer(t *testing.T) string {
 	})
 }
 
+// talking is a server that greets and gives to each command line the reply that answer makes of it, until that says
+// that there is no more. What belongs to the command is read from br.
+func talking(t *testing.T, answer func(line string, br *bufio.Reader) (reply string, more bool)) string {
+	return fake(t, func(c net.Conn, br *bufio.Reader) {
+		fmt.Fprint(c, "220 hi\r\n")
+		for more := true; more; {
+			line, err := br.ReadString('\n')
+			if err != nil {
+				return
+			}
+			var reply string
+			reply, more = answer(line, br)
+			fmt.Fprint(c, reply)
+		}
+	})
+}
+
 func fake(t *testing.T, serve func(net.Conn, *bufio.Reader)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -332,29 +349,17 @@ func TestDovecotNoticesMissingBytes(t *testing.T) {
 
 func TestLostRepliesAreInDoubt(t *testing.T) {
 	for name, last := range map[string]string{"one of two": "250 2.0.0 saved\r\n", "none": "", "half a reply": "25"} {
-		address := fake(t, func(c net.Conn, br *bufio.Reader) {
-			fmt.Fprint(c, "220 hi\r\n")
-			for {
-				line, err := br.ReadString('\n')
-				if err != nil {
-					return
-				}
-				switch {
-				case strings.HasPrefix(line, "LHLO"):
-					fmt.Fprint(c, "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n")
-				case strings.HasSuffix(line, "LAST\r\n"):
-					if strings.HasPrefix(line, "BDAT 5") {
-						io.CopyN(io.Discard, br, 5)
-					}
-					fmt.Fprint(c, last)
-					return
-				case strings.HasPrefix(line, "BDAT"):
-					io.CopyN(io.Discard, br, 5)
-					fmt.Fprint(c, "250 ok\r\n")
-				default:
-					fmt.Fprint(c, "250 ok\r\n")
-				}
+		address := talking(t, func(line string, br *bufio.Reader) (string, bool) {
+			if strings.HasPrefix(line, "BDAT 5") {
+				io.CopyN(io.Discard, br, 5)
 			}
+			switch {
+			case strings.HasPrefix(line, "LHLO"):
+				return "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", true
+			case strings.HasSuffix(line, "LAST\r\n"):
+				return last, false
+			}
+			return "250 ok\r\n", true
 		})
 		for _, do := range []func(*Pool, string, []string, string, int64) ([]Result, error){deliver, deliverAtOnce} {
 			results, err := do(pool(address), "", []string{"a@x", "b@x"}, "hello", 5)
@@ -377,22 +382,14 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 
 // TestRepliesShorterThanAnnounced has a server promise enhanced status codes and give none: that costs a second.
 func TestRepliesShorterThanAnnounced(t *testing.T) {
-	address := fake(t, func(c net.Conn, br *bufio.Reader) {
-		fmt.Fprint(c, "220 hi\r\n")
-		for {
-			line, err := br.ReadString('\n')
-			if err != nil {
-				return
-			}
-			if strings.HasPrefix(line, "LHLO") {
-				fmt.Fprint(c, "250-x\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n")
-				continue
-			}
-			if strings.HasPrefix(line, "BDAT 5") {
-				io.CopyN(io.Discard, br, 5)
-			}
-			fmt.Fprint(c, "250\r\n")
+	address := talking(t, func(line string, br *bufio.Reader) (string, bool) {
+		if strings.HasPrefix(line, "LHLO") {
+			return "250-x\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n", true
 		}
+		if strings.HasPrefix(line, "BDAT 5") {
+			io.CopyN(io.Discard, br, 5)
+		}
+		return "250\r\n", true
 	})
 	p := pool(address)
 	for range 2 {
@@ -435,19 +432,11 @@ func TestStalledServerIsGivenUp(t *testing.T) {
 }
 
 func TestRefusedSender(t *testing.T) {
-	address := fake(t, func(c net.Conn, br *bufio.Reader) {
-		fmt.Fprint(c, "220 hi\r\n")
-		for {
-			line, err := br.ReadString('\n')
-			if err != nil {
-				return
-			}
-			reply := "250 ok\r\n"
-			if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") {
-				reply = "451 4.3.0 not now\r\n"
-			}
-			fmt.Fprint(c, reply)
+	address := talking(t, func(line string, _ *bufio.Reader) (string, bool) {
+		if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") {
+			return "451 4.3.0 not now\r\n", true
 		}
+		return "250 ok\r\n", true
 	})
 	for _, do := range []func(*Pool, string, []string, string, int64) ([]Result, error){deliver, deliverAtOnce} {
 		_, err := do(pool(address), "", []string{"a@x"}, "hello", 5)

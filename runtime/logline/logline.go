@@ -49,11 +49,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 }
 
 // Flush writes what waits.
-func (h *Handler) Flush() error {
-	h.lines.mu.Lock()
-	defer h.lines.mu.Unlock()
-	return h.lines.flush()
-}
+func (h *Handler) Flush() error { return h.lines.flush() }
 
 // lines gathers whole lines.
 type lines struct {
@@ -67,22 +63,22 @@ func (l *lines) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.wait) == 0 {
-		time.AfterFunc(company, l.late)
+		time.AfterFunc(company, func() { l.flush() }) // where even the log cannot be written there is nobody to tell
 	}
 	l.wait = append(l.wait, line...)
 	if len(l.wait) < enough {
 		return len(line), nil
 	}
-	return len(line), l.flush()
-}
-
-func (l *lines) late() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.flush() // where even the log cannot be written there is nobody to tell
+	return len(line), l.write()
 }
 
 func (l *lines) flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write()
+}
+
+func (l *lines) write() error {
 	if len(l.wait) == 0 {
 		return nil
 	}

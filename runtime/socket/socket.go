@@ -32,9 +32,6 @@ func Wrap(c net.Conn) net.Conn {
 	return &Conn{c, raw}
 }
 
-// SyscallConn is the connection's socket.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
-
 // CloseWrite ends what is written, if the connection can do that for one direction alone.
 func (c *Conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
