@@ -77,7 +77,7 @@ func (t *Transaction) beginData() error {
 }
 
 func (t *Transaction) finishData() error {
-	if t.env.Size >= 0 && t.size != t.env.Size {
+	if t.size != t.env.Size {
 		return ErrSize
 	}
 	if err := t.beginData(); err != nil {

@@ -132,15 +132,15 @@ func deliverAtOnce(p *Pool, from string, to []string, message string, size int64
 	return t.Commit()
 }
 
+type way func(p *Pool, from string, to []string, message string, size int64) ([]Result, error)
+
+var ways = map[string]way{"asking": deliver, "at once": deliverAtOnce}
+
 func TestEveryRecipientHasItsResult(t *testing.T) {
 	s := &store{}
 	p := pool(serve(t, s))
-	for n, size := range []int64{-1, 5, -1, 5} {
-		do := deliver
-		if n > 1 {
-			do = deliverAtOnce
-		}
-		results, err := do(p, "", []string{"a@x", "no@x", "full@x", "b@x"}, "hello", size)
+	for name, do := range ways {
+		results, err := do(p, "", []string{"a@x", "no@x", "full@x", "b@x"}, "hello", 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,14 +149,14 @@ func TestEveryRecipientHasItsResult(t *testing.T) {
 			codes = append(codes, fmt.Sprint(r.Reply.Code, " ", r.Reply.Enhanced))
 		}
 		if diff := cmp.Diff([]string{"250 2.0.0", "550 5.1.1", "452 4.2.2", "250 2.0.0"}, codes); diff != "" {
-			t.Errorf("size %d: -want +got\n%s", size, diff)
+			t.Errorf("%s: -want +got\n%s", name, diff)
 		}
 	}
-	if len(s.held()) != 8 || s.sessions != 1 {
-		t.Errorf("%d messages over %d connections, want 8 over 1", len(s.held()), s.sessions)
+	if len(s.held()) != 4 || s.sessions != 1 {
+		t.Errorf("%d messages over %d connections, want 4 over 1", len(s.held()), s.sessions)
 	}
 	results, err := deliverAtOnce(p, "", []string{"no@x", "nobody@x"}, "hello", 5)
-	if err != nil || results[0].Reply.Code != 550 || results[1].Reply.Code != 550 || len(s.held()) != 8 {
+	if err != nil || results[0].Reply.Code != 550 || results[1].Reply.Code != 550 || len(s.held()) != 4 {
 		t.Errorf("all refused: %v %v", results, err)
 	}
 }
@@ -179,15 +179,11 @@ func TestBodiesArriveWhole(t *testing.T) {
 		}
 		p := pool(address)
 		for _, n := range sizes() {
-			for i, announced := range []int64{-1, int64(n), -1, int64(n)} {
+			for how, do := range ways {
 				before := len(s.held())
-				do := deliver
-				if i > 1 {
-					do = deliverAtOnce
-				}
-				results, err := do(p, "s@x", []string{"a@x"}, text(n), announced)
+				results, err := do(p, "s@x", []string{"a@x"}, text(n), int64(n))
 				if err != nil || results[0].Reply.Code != 250 {
-					t.Errorf("%s, %d bytes: %v %v", name, n, results, err)
+					t.Errorf("%s, %s, %d bytes: %v %v", name, how, n, results, err)
 					continue
 				}
 				got := ""
@@ -197,7 +193,7 @@ func TestBodiesArriveWhole(t *testing.T) {
 					got = results[0].Reply.Text
 				}
 				if name == "chunking" && got != text(n) || name == "data" && got != fmt.Sprint(len(asData(text(n)))) {
-					t.Errorf("%s, %d bytes announced as %d: arrived otherwise", name, n, announced)
+					t.Errorf("%s, %s, %d bytes: arrived otherwise", name, how, n)
 				}
 			}
 		}
@@ -290,19 +286,17 @@ func TestNothingIsDeliveredWithoutCommit(t *testing.T) {
 	s := &store{}
 	p := pool(serve(t, s))
 	for _, n := range sizes() {
-		for _, announced := range []int64{-1, int64(n)} {
-			tr, err := p.Begin(context.Background(), Envelope{To: []string{"a@x"}, Size: announced})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := tr.Recipients(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := tr.ReadFrom(strings.NewReader(text(n))); err != nil {
-				t.Fatal(err)
-			}
-			tr.Abort()
+		tr, err := p.Begin(context.Background(), Envelope{To: []string{"a@x"}, Size: int64(n)})
+		if err != nil {
+			t.Fatal(err)
 		}
+		if _, err := tr.Recipients(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tr.ReadFrom(strings.NewReader(text(n))); err != nil {
+			t.Fatal(err)
+		}
+		tr.Abort()
 	}
 	time.Sleep(200 * time.Millisecond)
 	if len(s.held()) != 0 {
@@ -404,12 +398,9 @@ func TestRepliesShorterThanAnnounced(t *testing.T) {
 func TestClosedIdleConnection(t *testing.T) {
 	store := mailstore.Start(t, "")
 	p := pool(store.LMTP)
-	for n := range 3 {
-		do := deliver
-		if n > 1 {
-			do = deliverAtOnce
-		}
-		results, err := do(p, "", []string{"alice@example.com"}, "Subject: x\r\n\r\nhello\r\n", -1)
+	const message = "Subject: x\r\n\r\nhello\r\n"
+	for n, do := range []way{deliver, deliver, deliverAtOnce} {
+		results, err := do(p, "", []string{"alice@example.com"}, message, int64(len(message)))
 		if err != nil || !results[0].Reply.Positive() {
 			t.Fatalf("delivery %d: %+v %v", n, results, err)
 		}

@@ -17,7 +17,7 @@ import (
 type Envelope struct {
 	From string   // reverse path without brackets; empty: the null reverse path
 	To   []string // recipients without brackets
-	Size int64    // exact size of the message in bytes, or -1
+	Size int64    // exact size of the message in bytes
 }
 
 // Result is what became of one recipient.
@@ -59,14 +59,14 @@ type Transaction struct {
 	head    []byte // the envelope's commands, while they have not been sent
 	asked   bool   // the envelope's replies have been read
 
-	block  *block
-	fill   int      // bytes waiting in block after the reserve
-	held   [][]byte // the caller's memory, to be sent behind them
-	size   int64    // bytes written so far
-	chunks int      // BDAT commands whose reply is outstanding
-	begun  bool     // BDAT or DATA has gone out
-	alone  bool     // in one BDAT command for all
-	stuff  stuffer
+	block *block
+	fill  int      // bytes waiting in block after the reserve
+	held  [][]byte // the caller's memory, to be sent behind them
+	size  int64    // bytes written so far
+	begun bool     // BDAT or DATA has gone out
+	body  bool     // the body has a BDAT command of its own, whose reply is outstanding
+	alone bool     // in one BDAT command for all
+	stuff stuffer
 }
 
 // Begin prepares a transaction on an idle or new connection.
@@ -85,7 +85,7 @@ func (t *Transaction) envelope() []byte {
 	if t.c.eightBit {
 		b = append(b, " BODY=8BITMIME"...)
 	}
-	if t.c.size && t.env.Size >= 0 {
+	if t.c.size {
 		b = strconv.AppendInt(append(b, " SIZE="...), t.env.Size, 10)
 	}
 	b = append(b, "\r\n"...)
@@ -186,7 +186,7 @@ func (t *Transaction) Write(b []byte) (int, error) {
 // Hold adds b to the message like Write, but may send it from where it is: b must not change before
 // Commit or Abort has returned.
 func (t *Transaction) Hold(b []byte) error {
-	if !t.c.chunking || t.env.Size < 0 {
+	if !t.c.chunking {
 		_, err := t.Write(b)
 		return err
 	}
@@ -230,13 +230,12 @@ func (t *Transaction) makeRoom() error {
 	return t.flush(false)
 }
 
-// flush sends the block with the commands that it needs: one BDAT for the whole message when its size
-// is known, else one per block. The end of the body is a command of its own, so that it goes out when the
-// message is known to be right, and when there are several recipients, since what the server then says to
-// the body is no word about one of them. A message for one recipient that is here whole is one command:
-// its reply less spares the server a twentieth of its work on 4 KB.
+// flush sends the block, behind the command that it needs: one BDAT for the whole message. The end of the body
+// is a command of its own, so that it goes out when the message is known to be right, and when there are several
+// recipients, since what the server then says to the body is no word about one of them. A message for one
+// recipient that is here whole is one command: its reply less spares the server a twentieth of its work on 4 KB.
 func (t *Transaction) flush(last bool) error {
-	if t.env.Size >= 0 && (t.size > t.env.Size || last && t.size < t.env.Size) {
+	if t.size > t.env.Size || last && t.size < t.env.Size {
 		return ErrSize
 	}
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Block))
@@ -245,12 +244,9 @@ func (t *Transaction) flush(last bool) error {
 	switch {
 	case t.alone:
 		start = t.command(t.size, " LAST")
-	case t.env.Size < 0 && t.fill > 0:
-		start = t.command(int64(t.fill), "")
-		t.chunks++
 	case t.env.Size > 0 && !t.begun:
 		start = t.command(t.env.Size, "")
-		t.chunks++
+		t.body = true
 	}
 	parts := append(append(make(net.Buffers, 0, 4+len(t.held)), t.head, t.block[start:end]), t.held...)
 	if last && !t.alone {
@@ -284,7 +280,7 @@ func (t *Transaction) Commit() ([]Result, error) {
 		}
 		return t.lost(err), nil
 	}
-	for t.chunks > 0 {
+	if t.body {
 		r, err := ReadReply(t.c.br)
 		if err != nil {
 			return t.lost(err), nil
@@ -292,7 +288,6 @@ func (t *Transaction) Commit() ([]Result, error) {
 		if !r.Positive() {
 			return nil, refusedError{r} // and the server takes no further part of this message
 		}
-		t.chunks--
 	}
 	stored := true
 	for n, i := range t.to {
@@ -322,8 +317,12 @@ func (t *Transaction) awaitReplies() {
 		return
 	}
 	t.c.SetDeadline(time.Now().Add(min(gathering, t.pool.Timeouts.Commit)))
-	quick.WakeAt((2 + len(t.env.To) + t.chunks) * shortestReply) // MAIL, each RCPT and BDAT, and the end
-	t.c.br.Peek(1)                                               // its error shows again
+	replies := 2 + len(t.env.To) // to MAIL, each RCPT and the end
+	if t.body {
+		replies++
+	}
+	quick.WakeAt(replies * shortestReply)
+	t.c.br.Peek(1) // its error shows again
 	quick.WakeAt(1)
 }
 
