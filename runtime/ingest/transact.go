@@ -47,7 +47,7 @@ func (d *delivery) transact(ctx context.Context, g group, size int64, send func(
 		return nil
 	}
 	defer t.Abort()
-	if !d.small {
+	if !d.small || !t.AtOnce() {
 		if results, err := d.ask(ctx, t, g); err != nil || t.Accepted() == 0 {
 			if errors.Is(err, errLedger) {
 				return err

@@ -56,11 +56,6 @@ func (t *Transaction) beginData() error {
 	if t.begun {
 		return nil
 	}
-	if !t.asked {
-		if err := t.ask(); err != nil {
-			return err
-		}
-	}
 	t.begun = true
 	t.c.SetDeadline(time.Now().Add(t.pool.Timeouts.Envelope))
 	if _, err := io.WriteString(t.c, "DATA\r\n"); err != nil {

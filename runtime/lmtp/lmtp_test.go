@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,13 +120,18 @@ func deliver(p *Pool, from string, to []string, message string, size int64) ([]R
 	return t.Commit()
 }
 
-// deliverAtOnce is a whole transaction that does not wait before the body.
+// deliverAtOnce is a whole transaction that does not wait before the body, if the server does not want that.
 func deliverAtOnce(p *Pool, from string, to []string, message string, size int64) ([]Result, error) {
 	t, err := p.Begin(context.Background(), Envelope{From: from, To: to, Size: size})
 	if err != nil {
 		return nil, err
 	}
 	defer t.Abort()
+	if !t.AtOnce() {
+		if results, err := t.Recipients(context.Background()); err != nil || t.Accepted() == 0 {
+			return results, err
+		}
+	}
 	if _, err := t.ReadFrom(strings.NewReader(message)); err != nil {
 		return nil, err
 	}
@@ -211,7 +217,7 @@ func asData(s string) string {
 
 // plainServer speaks LMTP without any extension and answers with the size it read.
 func plainServer(t *testing.T) string {
-	return fake(t, func(c net.Conn, br *bufio.Reader) {
+	return mailstore.Serve(t, func(c net.Conn, br *bufio.Reader) {
 		fmt.Fprint(c, "220 hi\r\n")
 		for {
 			line, err := br.ReadString('\n')
@@ -240,45 +246,6 @@ func plainServer(t *testing.T) string {
 			}
 		}
 	})
-}
-
-// talking is a server that greets and gives to each command line the reply that answer makes of it, until that says
-// that there is no more. What belongs to the command is read from br.
-func talking(t *testing.T, answer func(line string, br *bufio.Reader) (reply string, more bool)) string {
-	return fake(t, func(c net.Conn, br *bufio.Reader) {
-		fmt.Fprint(c, "220 hi\r\n")
-		for more := true; more; {
-			line, err := br.ReadString('\n')
-			if err != nil {
-				return
-			}
-			var reply string
-			reply, more = answer(line, br)
-			fmt.Fprint(c, reply)
-		}
-	})
-}
-
-func fake(t *testing.T, serve func(net.Conn, *bufio.Reader)) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serve(c, bufio.NewReader(c))
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }
 
 // TestNothingIsDeliveredWithoutCommit walks away at every point before Commit, also with all bytes sent.
@@ -343,7 +310,7 @@ func TestDovecotNoticesMissingBytes(t *testing.T) {
 
 func TestLostRepliesAreInDoubt(t *testing.T) {
 	for name, last := range map[string]string{"one of two": "250 2.0.0 saved\r\n", "none": "", "half a reply": "25"} {
-		address := talking(t, func(line string, br *bufio.Reader) (string, bool) {
+		address := mailstore.Talk(t, func(line string, br *bufio.Reader) (string, bool) {
 			if strings.HasPrefix(line, "BDAT 5") {
 				io.CopyN(io.Discard, br, 5)
 			}
@@ -355,7 +322,7 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 			}
 			return "250 ok\r\n", true
 		})
-		for _, do := range []func(*Pool, string, []string, string, int64) ([]Result, error){deliver, deliverAtOnce} {
+		for _, do := range ways {
 			results, err := do(pool(address), "", []string{"a@x", "b@x"}, "hello", 5)
 			if err != nil {
 				t.Fatal(err)
@@ -374,9 +341,52 @@ func TestLostRepliesAreInDoubt(t *testing.T) {
 	}
 }
 
+// TestLostEnvelopeReplyIsInDoubt has a server fall silent between the replies to two recipients, when it has the
+// whole message.
+func TestLostEnvelopeReplyIsInDoubt(t *testing.T) {
+	address := mailstore.Talk(t, func(line string, br *bufio.Reader) (string, bool) {
+		switch {
+		case strings.HasPrefix(line, "LHLO"):
+			return "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", true
+		case strings.HasPrefix(line, "RCPT TO:<b@x>"):
+			return "", false
+		}
+		return "250 ok\r\n", true
+	})
+	results, err := deliverAtOnce(pool(address), "", []string{"a@x", "b@x"}, "hello", 5)
+	if err != nil || !results[0].InDoubt || !results[1].InDoubt {
+		t.Errorf("%+v %v", results, err)
+	}
+}
+
+// TestConnectionWithWordsTooManyIsNotKept has a server say more than it was asked for.
+func TestConnectionWithWordsTooManyIsNotKept(t *testing.T) {
+	var sessions atomic.Int32
+	address := mailstore.Talk(t, func(line string, br *bufio.Reader) (string, bool) {
+		switch {
+		case strings.HasPrefix(line, "LHLO"):
+			sessions.Add(1)
+			return "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", true
+		case strings.HasPrefix(line, "BDAT 5"):
+			io.CopyN(io.Discard, br, 5)
+			return "250 saved\r\n250 and more\r\n", true
+		}
+		return "250 ok\r\n", true
+	})
+	p := pool(address)
+	for range 2 {
+		if results, err := deliverAtOnce(p, "", []string{"a@x"}, "hello", 5); err != nil || results[0].Reply.Text != "saved" {
+			t.Errorf("%+v %v", results, err)
+		}
+	}
+	if sessions.Load() != 2 {
+		t.Errorf("%d connections, want 2", sessions.Load())
+	}
+}
+
 // TestRepliesShorterThanAnnounced has a server promise enhanced status codes and give none: that costs a second.
 func TestRepliesShorterThanAnnounced(t *testing.T) {
-	address := talking(t, func(line string, br *bufio.Reader) (string, bool) {
+	address := mailstore.Talk(t, func(line string, br *bufio.Reader) (string, bool) {
 		if strings.HasPrefix(line, "LHLO") {
 			return "250-x\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250 CHUNKING\r\n", true
 		}
@@ -413,7 +423,7 @@ func TestClosedIdleConnection(t *testing.T) {
 }
 
 func TestStalledServerIsGivenUp(t *testing.T) {
-	address := fake(t, func(c net.Conn, br *bufio.Reader) { time.Sleep(3 * time.Second) })
+	address := mailstore.Serve(t, func(c net.Conn, br *bufio.Reader) { time.Sleep(3 * time.Second) })
 	p := pool(address)
 	p.Timeouts.Connect = 100 * time.Millisecond
 	start := time.Now()
@@ -423,7 +433,7 @@ func TestStalledServerIsGivenUp(t *testing.T) {
 }
 
 func TestRefusedSender(t *testing.T) {
-	address := talking(t, func(line string, _ *bufio.Reader) (string, bool) {
+	address := mailstore.Talk(t, func(line string, _ *bufio.Reader) (string, bool) {
 		if strings.HasPrefix(line, "MAIL") || strings.HasPrefix(line, "RCPT") {
 			return "451 4.3.0 not now\r\n", true
 		}

@@ -46,9 +46,9 @@ var (
 var ErrSize = errors.New("message is not as long as announced")
 
 // Transaction is one message on its way. The order of calls is Recipients, then Write and ReadFrom as
-// often as needed, then Commit. Without Recipients a small message goes out in one write with its
-// envelope, and Commit reads all replies; that saves a round trip, and loses the certainty that a
-// connection which had idled is alive. Abort ends the transaction at any point before Commit has
+// often as needed, then Commit. Where [Transaction.AtOnce] says so, Recipients can be left out: a small
+// message goes out in one write with its envelope, and Commit reads all replies; that saves a round trip,
+// and loses the certainty that a connection which had idled is alive. Abort ends the transaction at any point before Commit has
 // returned; after that it does no harm, so that it can be deferred.
 type Transaction struct {
 	pool    *Pool
@@ -96,6 +96,9 @@ func (t *Transaction) envelope() []byte {
 	}
 	return b
 }
+
+// AtOnce says whether the server takes a body before it has answered to the envelope.
+func (t *Transaction) AtOnce() bool { return t.c.chunking && t.c.pipelining }
 
 // Announce sends the envelope without waiting for what the server says to it.
 func (t *Transaction) Announce() error {
@@ -222,11 +225,6 @@ func (t *Transaction) makeRoom() error {
 	if t.fill < blockSize && len(t.held) == 0 {
 		return nil
 	}
-	if !t.asked && !t.c.pipelining {
-		if err := t.ask(); err != nil {
-			return err
-		}
-	}
 	return t.flush(false)
 }
 
@@ -298,7 +296,8 @@ func (t *Transaction) Commit() ([]Result, error) {
 		}
 		t.results[i], stored = Result{Reply: r}, stored && r.Positive()
 	}
-	if stored || !t.alone { // else the server may not have come to the end of the body; Abort closes
+	// Else the server may not have come to the end of the body, or it said more than we asked. Abort closes.
+	if (stored || !t.alone) && t.c.br.Buffered() == 0 {
 		t.release()
 	}
 	return t.results, nil
@@ -335,11 +334,6 @@ func (t *Transaction) readLateEnvelope() error {
 }
 
 func (t *Transaction) finish() error {
-	if !t.asked && (!t.c.chunking || !t.c.pipelining) {
-		if err := t.ask(); err != nil {
-			return err
-		}
-	}
 	if !t.c.chunking {
 		return t.finishData()
 	}
@@ -350,11 +344,9 @@ func (t *Transaction) finish() error {
 }
 
 func (t *Transaction) lost(err error) []Result {
-	if len(t.to) == 0 { // the envelope's replies are among what is lost
-		for i := range t.results {
-			if t.results[i].Reply.Code == 0 || t.results[i].Reply.Positive() {
-				t.to = append(t.to, i)
-			}
+	for i := range t.results {
+		if t.results[i].Reply.Code == 0 { // the envelope's reply is among what is lost
+			t.to = append(t.to, i)
 		}
 	}
 	for _, i := range t.to {
@@ -404,7 +396,7 @@ func (t *Transaction) reset() bool {
 		return false
 	}
 	r, err := ReadReply(t.c.br)
-	return err == nil && r.Positive()
+	return err == nil && r.Positive() && t.c.br.Buffered() == 0
 }
 
 // answered says that no envelope reply is outstanding.

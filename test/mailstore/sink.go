@@ -13,26 +13,11 @@ import (
 // keeps nothing, at next to no cost. It speaks BDAT only.
 func StartSink(t testing.TB) (address string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go takeAll(c)
-		}
-	}()
-	return ln.Addr().String()
+	return Serve(t, takeAll)
 }
 
 // takeAll answers when nothing more has come in, so that pipelined commands get their replies together.
-func takeAll(c net.Conn) {
-	defer c.Close()
+func takeAll(c net.Conn, _ *bufio.Reader) {
 	br, bw := bufio.NewReaderSize(c, 64<<10), bufio.NewWriter(c)
 	bw.WriteString("220 sink\r\n")
 	for {
