@@ -86,7 +86,8 @@ func (s *Smarthost) connect(ctx context.Context) (*smtp.Client, error) {
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("greet the smarthost: %w", err)
+		// %v: what a server says before any envelope, such as 535 to a wrong password, is no word about the message
+		return nil, fmt.Errorf("greet the smarthost: %v", err)
 	}
 	return c, nil
 }
@@ -116,7 +117,7 @@ func (b bounded) SetWriteDeadline(t time.Time) error { return b.Conn.SetWriteDea
 
 func failed(err error) lmtp.Result {
 	var said *smtp.SMTPError
-	if !errors.As(err, &said) {
+	if !errors.As(err, &said) || said.Code >= 530 && said.Code <= 538 { // of our sign-in, RFC 4954 section 6
 		return lmtp.Result{Err: err}
 	}
 	e := said.EnhancedCode
