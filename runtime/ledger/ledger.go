@@ -245,6 +245,12 @@ func (l *Ledger) fail(err error) {
 	}
 }
 
+func (l *Ledger) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 // Seen says whether any message with this head is known. A false answer is final: no record can match.
 func (l *Ledger) Seen(head [headSize]byte) (bool, error) {
 	if !l.heads.Load().has(head[:]) {

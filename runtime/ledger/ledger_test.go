@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 )
 
 func open(t *testing.T, path string) *Ledger {
@@ -163,6 +165,44 @@ func TestDoubtAfterALateOutcome(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := open(t, path).Doubt(); !ok {
+		t.Error("no doubt")
+	}
+}
+
+// TestNothingIsWrittenAfterAFailure has a write fail while the next one waits: in the file there must be no later
+// journal number than that of what is missing.
+func TestNothingIsWrittenAfterAFailure(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	slow, err := l.db.Begin(true) // what is queued waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := record(1, "a@x", InDoubt)
+	if err := l.Begin([]Record{begun}); err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	l.queue = append(l.queue, write{key: strings.Repeat("k", bbolt.MaxKeySize+1)})
+	l.urgent = true
+	l.wake.Signal()
+	l.mu.Unlock()
+	for queued := 1; queued > 0; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		queued = len(l.queue)
+		l.mu.Unlock()
+	}
+	if err := errors.Join(l.Finish([]Record{record(2, "b@x", Delivered)}), slow.Rollback()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err == nil {
+		t.Error("the failure was forgotten")
+	}
+	again := open(t, path)
+	if got := states(t, again, 1, "a@x"); got[0] != InDoubt.String() {
+		t.Errorf("what was begun is %s", got[0])
+	}
+	if _, ok := again.Doubt(); !ok {
 		t.Error("no doubt")
 	}
 }

@@ -122,7 +122,10 @@ func (l *Ledger) commitLoop() {
 		batch, last, stop := l.nextBatch(timer)
 		if len(batch) > 0 {
 			day := l.now().UTC().Format(dayLayout)
-			err := l.commit(day, batch, last)
+			err := l.failure() // nothing may pass what is missing: the journal counts on the order
+			if err == nil {
+				err = l.commit(day, batch, last)
+			}
 			if err == nil && day != today && today != "" {
 				err = errors.Join(l.Prune(), l.fillFilter())
 			}
