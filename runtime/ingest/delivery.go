@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -80,6 +81,9 @@ func (d *delivery) run(ctx context.Context, src io.Reader) result {
 		}
 		d.key.Head = m.keyer.Head
 		defer l.Claim(d.key.Head, d.mailboxes())()
+		if err := l.Err(); err != nil { // after the claim, which Close looks for
+			return d.failed(fmt.Errorf("%w: %w", errLedger, err))
+		}
 	}
 	d.refuseLoops(m)
 	streamed, err := d.canStream(m)
@@ -131,7 +135,11 @@ func (d *delivery) open() (at []int) {
 	return at
 }
 
+// settle decides for a target. What an earlier try may have stored is not refused: only what is proven is permanent.
 func (d *delivery) settle(i int, o outcome) {
+	if o.Status == statusRefused && d.targets[i].doubt != nil {
+		o = deferred("4.3.0", "an earlier try may have succeeded, now: "+o.Message)
+	}
 	d.targets[i].outcome, d.targets[i].done = o, true
 }
 

@@ -1,0 +1,90 @@
+package ingest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/mailplan/mailplan/runtime/config"
+	"github.com/mailplan/mailplan/test/mailstore"
+)
+
+// readChunk takes the body of a BDAT command off br, and says whether it was one.
+func readChunk(line string, br *bufio.Reader) bool {
+	var size int64
+	if _, err := fmt.Sscanf(line, "BDAT %d", &size); err != nil {
+		return false
+	}
+	io.CopyN(io.Discard, br, size)
+	return true
+}
+
+// TestDoubtIsNotRefused has a mail store take a message without a reply, and then refuse it: it may hold it.
+func TestDoubtIsNotRefused(t *testing.T) {
+	var full, silent atomic.Bool
+	conf := settings(t)
+	conf.LMTP = &config.LMTP{Address: mailstore.Talk(t, func(line string, br *bufio.Reader) (string, bool) {
+		switch {
+		case strings.HasPrefix(line, "LHLO"):
+			return "250-x\r\n250-PIPELINING\r\n250 CHUNKING\r\n", true
+		case full.Load() && strings.HasPrefix(line, "RCPT"):
+			return "552 5.2.2 mailbox is full\r\n", true
+		case readChunk(line, br) && silent.Load():
+			return "", false
+		}
+		return "250 2.0.0 ok\r\n", true
+	})}
+	e := start(t, conf)
+	for _, step := range []struct {
+		silent, full bool
+		code         int
+	}{
+		{silent: true, code: http.StatusServiceUnavailable},
+		{full: true, code: http.StatusServiceUnavailable},
+		{code: http.StatusOK},
+	} {
+		silent.Store(step.silent)
+		full.Store(step.full)
+		if code, res := e.post(t, "s@b.example", []string{"alice@example.com"}, bodies()["plain"]); code != step.code {
+			t.Errorf("%+v: %d %+v", step, code, res)
+		}
+	}
+	full.Store(true)
+	if code, res := e.post(t, "s@b.example", []string{"alice@example.com"}, []byte("Subject: another\r\n\r\n")); code != http.StatusUnprocessableEntity {
+		t.Errorf("one without doubt: %d %+v", code, res)
+	}
+}
+
+// TestStoreWithoutPipelining has a mail store of no extensions put off the only recipient, and say 5xx to what follows.
+func TestStoreWithoutPipelining(t *testing.T) {
+	conf := settings(t)
+	conf.LMTP = &config.LMTP{Address: mailstore.Talk(t, func(line string, _ *bufio.Reader) (string, bool) {
+		switch {
+		case strings.HasPrefix(line, "RCPT"):
+			return "451 4.2.0 try later\r\n", true
+		case strings.HasPrefix(line, "DATA"):
+			return "503 5.5.1 no valid recipients\r\n", true
+		}
+		return "250 ok\r\n", true
+	})}
+	if code, res := start(t, conf).post(t, "s@b.example", []string{"alice@example.com"}, bodies()["plain"]); code != http.StatusServiceUnavailable {
+		t.Errorf("%d %+v", code, res)
+	}
+}
+
+// TestNothingIsDeliveredWithoutMemory has the ledger end before the requests do.
+func TestNothingIsDeliveredWithoutMemory(t *testing.T) {
+	conf := settings(t)
+	conf.LMTP = &config.LMTP{Address: mailstore.StartSink(t)}
+	e := start(t, conf)
+	if err := e.server.ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, res := e.post(t, "s@b.example", []string{"alice@example.com"}, bodies()["plain"]); code != http.StatusServiceUnavailable {
+		t.Errorf("%d %+v", code, res)
+	}
+}
