@@ -114,7 +114,11 @@ func serveOperator(ctx context.Context, ln net.Listener, server *ingest.Server, 
 			return
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
-		if err := server.Snapshot(w); err != nil {
+		copied := &pieces{w: w, patience: 30 * time.Second}
+		if err := server.Snapshot(copied); err != nil {
+			if copied.begun {
+				panic(http.ErrAbortHandler) // who reads must not take it for whole
+			}
 			http.Error(w, err.Error(), http.StatusNotFound)
 		}
 	})
@@ -127,6 +131,24 @@ func serveOperator(ctx context.Context, ln net.Listener, server *ingest.Server, 
 		return err
 	}
 	return nil
+}
+
+// pieces is an answer whose reader must take each piece in time: while the ledger is being read, it cannot grow.
+type pieces struct {
+	w        http.ResponseWriter
+	patience time.Duration
+	begun    bool
+}
+
+// Write waits until the reader has taken what came before, and no longer than patience.
+func (p *pieces) Write(b []byte) (int, error) {
+	p.begun = true
+	deadline := http.NewResponseController(p.w)
+	if err := deadline.SetWriteDeadline(time.Now().Add(p.patience)); err != nil {
+		return 0, err
+	}
+	n, err := p.w.Write(b)
+	return n, errors.Join(err, deadline.SetWriteDeadline(time.Time{}))
 }
 
 func reloadOnHangup(ctx context.Context, server *ingest.Server, log *slog.Logger) {

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,5 +162,33 @@ func TestOperatorEndpoints(t *testing.T) {
 	}
 	if resp, err := http.Get(d.url + "/metrics"); err != nil || resp.StatusCode != 404 {
 		t.Errorf("metrics on the public listener: %v %v", resp, err)
+	}
+}
+
+// TestLedgerReaderThatStalls asks for more than a connection holds and reads none of it.
+func TestLedgerReaderThatStalls(t *testing.T) {
+	ended := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		copied := &pieces{w: w, patience: 100 * time.Millisecond}
+		var err error
+		for piece := make([]byte, 64<<10); err == nil; {
+			_, err = copied.Write(piece)
+		}
+		ended <- err
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /ledger HTTP/1.1\r\nHost: x\r\n\r\n")
+	select {
+	case err := <-ended:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the reader is still waited for")
 	}
 }
