@@ -138,7 +138,7 @@ func (d *delivery) open() (at []int) {
 // settle decides for a target. What an earlier try may have stored is not refused: only what is proven is permanent.
 func (d *delivery) settle(i int, o outcome) {
 	if o.Status == statusRefused && d.targets[i].doubt != nil {
-		o = deferred("4.3.0", "an earlier try may have succeeded, now: "+o.Message)
+		o = unproven(o)
 	}
 	d.targets[i].outcome, d.targets[i].done = o, true
 }

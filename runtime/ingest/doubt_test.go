@@ -57,6 +57,13 @@ func TestDoubtIsNotRefused(t *testing.T) {
 	if code, res := e.post(t, "s@b.example", []string{"alice@example.com"}, []byte("Subject: another\r\n\r\n")); code != http.StatusUnprocessableEntity {
 		t.Errorf("one without doubt: %d %+v", code, res)
 	}
+	e.server.ledger.Claim([16]byte{}, []string{"bob@example.com"}) // never released, so that the end looks like a crash
+	e.server.ledger.Close()
+	again := start(t, conf)
+	if code, res := again.post(t, "s@b.example", []string{"alice@example.com"}, []byte("Subject: another\r\n\r\n")); code != http.StatusServiceUnavailable ||
+		res.Recipients[0].Enhanced != "4.2.2" {
+		t.Errorf("after a crash: %d %+v", code, res)
+	}
 }
 
 // TestStoreWithoutPipelining has a mail store of no extensions put off the only recipient, and say 5xx to what follows.

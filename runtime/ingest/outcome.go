@@ -36,6 +36,11 @@ func deferred(enhanced, text string) outcome {
 	return outcome{Status: statusDeferred, Code: 451, Enhanced: enhanced, Message: text}
 }
 
+// unproven is a refusal of what an earlier try may have delivered.
+func unproven(o outcome) outcome {
+	return deferred("4"+o.Enhanced[1:], "an earlier try may have succeeded, now: "+o.Message)
+}
+
 func duplicate() outcome {
 	return outcome{Status: statusDelivered, Code: 250, Enhanced: "2.0.0", Message: "delivered before", Duplicate: true}
 }

@@ -164,6 +164,9 @@ func (d *delivery) conclude(g group, results []lmtp.Result, err error) {
 			// our table has this mailbox: the mail store is behind, or wrong
 			o = deferred("4.3.5", "mail store does not know this mailbox: "+o.Message)
 		}
+		if o.Status == statusRefused && !g.outside && !g.doubt.IsZero() {
+			o = unproven(o) // full now, it may be, by that very message
+		}
 		d.settle(i, o)
 		records = append(records, d.record(g, i, o, r.InDoubt))
 	}
