@@ -6,8 +6,8 @@
 // Dead letters lie below dead/: what the ingest refused after it had been accepted from the sender, and what
 // it did not take within the queue's patience. Each is told about.
 //
-// Whenever the spool was worked off as far as it goes, the host is told how many wait and since when, and how many are
-// dead: a page of the bucket's list each, so that it costs the same whatever lies there.
+// Whenever the spool was worked off as far as it goes, and when the ingest is silent, the host is told how many wait and
+// since when, and how many are dead: a page of the bucket's list each, so that it costs the same whatever lies there.
 
 import { digestOf, post, report } from "./ingest.mjs";
 
@@ -52,12 +52,13 @@ export async function drain(pointers, env) {
   }
   const listing = await env.SPOOL.list({ prefix: MAIL });
   const waiting = listing.objects.map((object) => object.key).filter((key) => !((resting.get(key) ?? 0) > Date.now()));
-  const { settled, silent } = await deliverAll(env, waiting.slice(0, TURN));
+  const settled = new Set();
+  const tell = reporter(env, listing, settled);
+  const silent = await deliverAll(env, waiting.slice(0, TURN), settled, tell);
   const more = waiting.length > TURN || listing.truncated;
   const goesOn = settled.size > 0 && more;
-  const left = listing.objects.filter((object) => !settled.has(object.key));
-  const told = goesOn || silent || (await tellHost(env, left, listing.truncated));
-  const teller = !told && left.length === 0 ? tellerOf(pointers, env) : undefined;
+  const told = goesOn || silent || (await tell());
+  const teller = !told && settled.size === listing.objects.length ? tellerOf(pointers, env) : undefined;
   for (const pointer of pointers) settle(pointer, pointer === teller || waits(pointer, listing, settled), env);
   if (goesOn) await env.QUEUE.send({ wake: true });
 }
@@ -69,6 +70,18 @@ function tellerOf([pointer], env) {
   if (Date.now() < tellerComes) return undefined;
   tellerComes = Date.now() + 1000 * backoff(pointer.attempts, Number(env.RETRY_CAP_SECONDS));
   return pointer;
+}
+
+/** Returns what tells the host how the spool stands now, unless it has taken note of just that already. */
+function reporter(env, listing, settled) {
+  let noted = -1; // how many were settled then
+  return async () => {
+    if (noted === settled.size) return true;
+    const left = listing.objects.filter((object) => !settled.has(object.key));
+    const took = await tellHost(env, left, listing.truncated);
+    if (took) noted = settled.size;
+    return took;
+  };
 }
 
 /** Tells the host how the spool stands, and says whether it took note. */
@@ -90,25 +103,26 @@ function mailKey(pointer) {
 }
 
 /**
- * Delivers in order until the ingest is out of reach; returns the keys that need nothing more, and whether it was. One message
- * alone may be the cause of silence (a scan that outlasts the time-out): if the next one is answered, it rests.
+ * Delivers in order until the ingest is out of reach, and says whether it is; settled takes the keys that need nothing more.
+ * A message may itself be the cause of silence (a scan that outlasts the time-out), and so may its neighbour. So after two in
+ * a row, and after the last one, the ingest is told how the spool stands: if it takes note, it is there, and they rest.
  */
-async function deliverAll(env, keys) {
-  const settled = new Set();
-  let silent = "";
+async function deliverAll(env, keys, settled, tell) {
+  let silent = [];
   for (const key of keys) {
     const verdict = await deliver(env, key);
     if (verdict === "unreachable") {
-      if (silent) return { settled, silent: true };
-      silent = key;
-      continue;
-    }
-    if (silent) rest(silent);
-    silent = "";
-    if (verdict === "deferred") rest(key);
+      silent.push(key);
+      if (silent.length === 1) continue;
+      if (!(await tell())) return true;
+    } else if (verdict === "deferred") rest(key);
     else settled.add(key);
+    silent.forEach(rest);
+    silent = [];
   }
-  return { settled, silent: silent !== "" };
+  if (silent.length > 0 && !(await tell())) return true;
+  silent.forEach(rest);
+  return false;
 }
 
 function rest(key) {

@@ -8,6 +8,7 @@ const START = Date.UTC(2026, 10, 21);
 export class World {
   constructor(worker, { maxRetries = 100, page = 1000, faults = 0, seed = 1, cap = 11_667 } = {}) {
     Object.assign(this, { worker, page, faults, seed, calls: 0, delivered: [], alarms: [], lost: [] });
+    this.away = () => false; // or the page that answers everything while the host is out of reach
     this.ingest = () => answers.delivered();
     this.webhook = () => new Response("ok");
     this.report = () => new Response(null, { status: 204 });
@@ -49,6 +50,8 @@ export class World {
       if (answer.ok) this.alarms.push(...JSON.parse(init.body).letters);
       return answer;
     }
+    const page = await this.away();
+    if (page) return page;
     if (isReport(init.headers)) {
       const answer = this.report();
       if (answer.status === 204) this.told.push({ day: this.day, ...checkReport(new Headers(init.headers), Buffer.from(init.body)) });
@@ -133,8 +136,8 @@ class Queue {
     if (batch.length === 0) return;
     const messages = batch.map((entry) => ({
       body: entry.body, attempts: ++entry.attempts,
-      ack: () => (entry.fate = "ack"),
-      retry: ({ delaySeconds = 60 } = {}) => (entry.fate = delaySeconds),
+      ack: () => (entry.fate ??= "ack"), // the first word counts
+      retry: ({ delaySeconds = 60 } = {}) => (entry.fate ??= delaySeconds),
     }));
     let otherwise = "ack";
     const before = this.world.calls;
