@@ -242,6 +242,37 @@ test("bucket, queues and ingest fail at random: nothing that was taken over is l
   }
 });
 
+test("an object that the bucket does not give holds nobody up, and keeps its retries", async () => {
+  const world = new World(worker);
+  const { get } = world.env.SPOOL;
+  world.away = () => world.day < 1 && answers.page(502)();
+  await stream(world, numbers(30), 0.01);
+  const [bad] = world.keys("mail/");
+  world.env.SPOOL.get = async (key) => {
+    if (key === bad && world.day < 10) throw new Error("internal error");
+    return get(key);
+  };
+  await world.until(1.2);
+  assert.deepEqual(bodies(world), numbers(30).slice(1));
+  await world.until(11);
+  assert.equal(bodies(world).at(-1), "00000");
+  assert.deepEqual([world.keys("").length, world.alarms.length], [0, 0]);
+});
+
+test("a bucket that is out of order for two days costs no message its patience", async () => {
+  const world = new World(worker);
+  const { list } = world.env.SPOOL;
+  world.away = () => world.day < 1 && answers.page(502)();
+  await stream(world, numbers(30), 0.01);
+  world.env.SPOOL.list = async (options) => {
+    if (world.day < 2.5) throw new Error("internal error");
+    return list(options);
+  };
+  await world.until(3);
+  assert.deepEqual(bodies(world), numbers(30));
+  assert.deepEqual([world.keys("").length, world.alarms.length, world.mail.entries.length], [0, 0, 0]);
+});
+
 test("delays double up to the cap", () => {
   assert.deepEqual([1, 2, 3, 7, 8, 9, 100].map((n) => backoff(n, 11_667)), [60, 120, 240, 3840, 7680, 11_667, 11_667]);
 });

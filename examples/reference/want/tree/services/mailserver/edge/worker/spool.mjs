@@ -47,6 +47,17 @@ const resting = new Map(); // key -> until when, in ms
 
 /** Delivers the oldest messages, and settles the pointers that woke us. */
 export async function drain(pointers, env) {
+  try {
+    await takeTurn(pointers, env);
+  } catch (error) {
+    console.log(JSON.stringify({ event: "spool", text: `turn broken off: ${error.message}` }));
+    // At the queue's own delay a bucket that is away for two hours would use up all retries. Where a
+    // pointer was settled before, the first word counts.
+    for (const pointer of pointers) settle(pointer, true, env);
+  }
+}
+
+async function takeTurn(pointers, env) {
   for (const pointer of pointers) {
     if (pointer.body.key?.startsWith(DEAD)) await revive(env, pointer.body.key);
     resting.delete(mailKey(pointer));
@@ -111,7 +122,11 @@ function mailKey(pointer) {
 async function deliverAll(env, keys, settled, tell) {
   let silent = [];
   for (const key of keys) {
-    const verdict = await deliver(env, key);
+    const verdict = await attempt(env, key);
+    if (verdict === "failed") {
+      rest(key);
+      continue;
+    }
     if (verdict === "unreachable") {
       silent.push(key);
       if (silent.length === 1) continue;
@@ -128,6 +143,16 @@ async function deliverAll(env, keys, settled, tell) {
 
 function rest(key) {
   resting.set(key, Date.now() + REST_MS);
+}
+
+/** What fails on our side concerns this message alone, and says nothing of the ingest. */
+async function attempt(env, key) {
+  try {
+    return await deliver(env, key);
+  } catch (error) {
+    console.log(JSON.stringify({ event: "spool", key, verdict: "failed", text: error.message }));
+    return "failed";
+  }
 }
 
 /** Tries one message; delivered or refused, it is no longer below mail/ afterwards. */
