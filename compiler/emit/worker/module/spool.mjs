@@ -162,7 +162,11 @@ async function deliver(env, key) {
   const { verdict, http, text } = await post(env, { from, to }, object.body, digest);
   console.log(JSON.stringify({ event: "spool", key, verdict, http, text }));
   if (verdict === "delivered") await env.SPOOL.delete(key);
-  if (verdict === "refused") await env.DEAD.send({ key: await bury(env, key, text), reason: text });
+  if (verdict === "refused") {
+    // Told first: once it is buried, nothing comes back to it, and rather is it told twice than never.
+    await env.DEAD.send({ key: key.replace(MAIL, DEAD), reason: text });
+    await bury(env, key, text);
+  }
   return verdict;
 }
 

@@ -242,6 +242,39 @@ test("bucket, queues and ingest fail at random: nothing that was taken over is l
   }
 });
 
+test("a refused message is told about though the queue of dead letters fails at first", async () => {
+  const world = new World(worker);
+  const { dead } = world;
+  world.ingest = () => (world.day < 0.5 ? answers.deferred() : answers.refused());
+  world.env.DEAD = {
+    send: async (body) => {
+      if (world.day < 1) throw new Error("simulated");
+      return dead.send(body);
+    },
+  };
+  assert.ok(await world.send("virus"));
+  await world.until(2);
+  assert.deepEqual(world.alarms.map((letter) => letter.key), world.keys("dead/"));
+  assert.deepEqual([world.alarms.length, world.keys("mail/").length], [1, 0]);
+});
+
+test("a refused message that is not buried yet is told about, and buried later", async () => {
+  const world = new World(worker);
+  const { put } = world.env.SPOOL;
+  world.ingest = () => (world.day < 0.5 ? answers.deferred() : answers.refused());
+  world.env.SPOOL.put = async (key, ...rest) => {
+    if (key.startsWith("dead/") && world.day < 0.9) throw new Error("simulated");
+    return put(key, ...rest);
+  };
+  assert.ok(await world.send("virus"));
+  await world.until(0.8);
+  assert.deepEqual([world.keys("mail/").length, world.keys("dead/").length], [1, 0]);
+  assert.match(world.alarms[0].reason, /contains a virus/);
+  await world.until(2);
+  assert.deepEqual([world.keys("mail/").length, world.keys("dead/")], [0, [world.alarms[0].key]]);
+  assert.equal(world.objects.get(world.alarms[0].key).customMetadata.reason, "5.7.1 contains a virus");
+});
+
 test("an object that the bucket does not give holds nobody up, and keeps its retries", async () => {
   const world = new World(worker);
   const { get } = world.env.SPOOL;
