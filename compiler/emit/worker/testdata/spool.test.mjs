@@ -151,6 +151,21 @@ test("an operator revives a dead letter", async () => {
   assert.equal(world.keys("").length, 0);
 });
 
+test("a revived message whose retries run out is a dead letter again", async () => {
+  const world = new World(worker, { maxRetries: 2 });
+  world.ingest = answers.deferred;
+  assert.ok(await world.send("hopeless"));
+  await world.until(1);
+  const [key] = world.keys("dead/");
+  world.mail.add({ key });
+  await world.until(1.0001);
+  assert.deepEqual(world.keys("dead/"), [], "it was not revived");
+  await world.until(2);
+  assert.deepEqual(world.keys(""), [key]);
+  assert.deepEqual(world.alarms.map((letter) => letter.key), [key, key]);
+  assert.deepEqual([world.told.at(-1).waiting, world.told.at(-1).dead], [0, 1]);
+});
+
 test("an alarm that is not heard is raised again", async () => {
   const world = new World(worker, { maxRetries: 1 });
   world.ingest = answers.deferred;

@@ -208,12 +208,16 @@ async function move(env, from, to, more) {
   return to;
 }
 
-/** Tells about dead letters. A pointer that ran out of retries brings its message here first. */
+/**
+ * Tells about dead letters. A pointer without a reason ran out of retries and brings its message here first; the
+ * pointer of a message that had been revived still has the key that it had among the dead.
+ */
 export async function alarm(pointers, env) {
   const dead = [];
-  for (const { body } of pointers) {
-    const key = body.key?.startsWith(MAIL) ? await bury(env, body.key, "not taken within the spool's time") : body.key;
-    if (key) dead.push({ key, reason: body.reason ?? "not taken within the spool's time" });
+  for (const pointer of pointers) {
+    const { key, reason = "not taken within the spool's time" } = pointer.body;
+    const buried = pointer.body.reason || !key ? key : await bury(env, mailKey(pointer), reason);
+    if (buried) dead.push({ key: buried, reason });
   }
   if (dead.length === 0) return;
   await env.QUEUE.send({ wake: true }); // the host is to know, too
