@@ -89,6 +89,41 @@ test("refused after it was kept: a dead letter at once, told about", async () =>
   assert.equal(world.objects.get(world.keys("dead/")[0]).customMetadata.reason, "5.7.1 contains a virus");
 });
 
+test("whole turns that are put off hold nobody up, though each call comes into a new isolate", async () => {
+  let calls = 0;
+  const forgetful = {
+    email: worker.email,
+    queue: async ({ queue, messages }, env) => {
+      const { alarm, drain } = await import(`${process.env.WORKER_DIR}/spool.mjs?${calls++}`);
+      await (queue === env.DEAD_NAME ? alarm : drain)(messages, env);
+    },
+  };
+  for (const page of [1000, 7]) {
+    const world = new World(forgetful, { page });
+    const full = "bob@example.com";
+    let tries = 0;
+    world.away = () => world.day < 1 && answers.page(502)();
+    world.ingest = ({ to }) => (to === full && world.day < 2.5 ? (tries++, answers.deferred()) : answers.delivered());
+    for (const name of numbers(40)) {
+      assert.ok(await world.send(name, Number(name) < 20 ? full : "alice@example.com"));
+      await world.until(world.day + 0.01);
+    }
+    await world.until(1.5);
+    assert.deepEqual(bodies(world).sort(), numbers(40).slice(20), `page ${page}`);
+    tries = 0;
+    await world.until(2.5);
+    const pointers = new Set(world.mail.entries.map((entry) => entry.body.key));
+    assert.ok(world.keys("mail/").every((key) => pointers.has(key)), "each that was put off keeps its pointer");
+    const retries = (page === 7 ? 40 : 20) * (86_400 / 11_667); // behind a full page, pointers of what was delivered stay
+    assert.ok(tries < 10 * retries, `${tries} tries for ${retries.toFixed(0)} retries`);
+    if (page === 1000) assert.equal(world.told.at(-1).waiting, 20);
+    await world.until(3);
+    assert.deepEqual([world.delivered.length, world.keys("").length, world.mail.entries.length], [40, 0, 0]);
+    assert.equal(world.told.at(-1).waiting, 0);
+    mock.timers.reset();
+  }
+});
+
 test("a message that silences the ingest does not hold the others up", async () => {
   const world = new World(worker);
   let tries = 0;

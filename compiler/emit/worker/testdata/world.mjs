@@ -104,8 +104,8 @@ export class World {
       }),
       head: (key) => this.chance(() => this.objects.get(key) ?? null),
       delete: (key) => this.chance(() => void this.objects.delete(key)),
-      list: ({ prefix, limit = this.page }) => this.chance(() => {
-        const keys = this.keys(prefix);
+      list: ({ prefix, limit = this.page, startAfter = "" }) => this.chance(() => {
+        const keys = this.keys(prefix).filter((key) => key > startAfter);
         return { objects: keys.slice(0, limit).map((key) => ({ key })), truncated: keys.length > limit };
       }),
     };

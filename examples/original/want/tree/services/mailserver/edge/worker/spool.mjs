@@ -62,17 +62,29 @@ async function takeTurn(pointers, env) {
     if (pointer.body.key?.startsWith(DEAD)) await revive(env, pointer.body.key);
     resting.delete(mailKey(pointer));
   }
-  const listing = await env.SPOOL.list({ prefix: MAIL });
+  const after = pointers.map(({ body }) => body.after ?? "").filter(Boolean).sort()[0] ?? "";
+  const listing = await listMail(env, after);
   const waiting = listing.objects.map((object) => object.key).filter((key) => !((resting.get(key) ?? 0) > Date.now()));
+  const turn = waiting.slice(0, TURN);
   const settled = new Set();
-  const tell = reporter(env, listing, settled);
-  const silent = await deliverAll(env, waiting.slice(0, TURN), settled, tell);
+  const tell = reporter(env, listing, settled, after);
+  const silent = await deliverAll(env, turn, settled, tell);
   const more = waiting.length > TURN || listing.truncated;
-  const goesOn = settled.size > 0 && more;
+  const passes = !silent && (after !== "" || (settled.size === 0 && pointers.some((one) => turn.includes(mailKey(one)))));
+  const goesOn = more && (settled.size > 0 || passes);
   const told = goesOn || silent || (await tell());
-  const teller = !told && settled.size === listing.objects.length ? tellerOf(pointers, env) : undefined;
-  for (const pointer of pointers) settle(pointer, pointer === teller || waits(pointer, listing, settled), env);
-  if (goesOn) await env.QUEUE.send({ wake: true });
+  const teller = !told && !after && settled.size === listing.objects.length ? tellerOf(pointers, env) : undefined;
+  for (const pointer of pointers) settle(pointer, pointer === teller || waits(pointer, listing, settled, after), env);
+  if (goesOn) await env.QUEUE.send(passes ? { wake: true, after: turn.at(-1) ?? listing.objects.at(-1).key } : { wake: true });
+}
+
+/**
+ * Lists what waits behind a key. Where all of a turn was put off, the next one passes it by: who rests is known to one isolate
+ * only, and the next wake may come to another. Only the pointer of one in that turn lets a chain of such turns begin,
+ * so that there are not as many chains as there are pointers.
+ */
+function listMail(env, after) {
+  return env.SPOOL.list({ prefix: MAIL, ...(after && { startAfter: after }) });
 }
 
 let tellerComes = 0; // in ms
@@ -85,12 +97,13 @@ function tellerOf([pointer], env) {
 }
 
 /** Returns what tells the host how the spool stands now, unless it has taken note of just that already. */
-function reporter(env, listing, settled) {
+function reporter(env, listing, settled, after) {
   let noted = -1; // how many were settled then
   return async () => {
     if (noted === settled.size) return true;
-    const left = listing.objects.filter((object) => !settled.has(object.key));
-    const took = await tellHost(env, left, listing.truncated);
+    const whole = after ? await listMail(env, "") : listing;
+    const left = whole.objects.filter((object) => !settled.has(object.key));
+    const took = await tellHost(env, left, whole.truncated);
     if (took) noted = settled.size;
     return took;
   };
@@ -172,9 +185,10 @@ async function deliver(env, key) {
 }
 
 /** Whether the message of a pointer still waits. */
-function waits(pointer, listing, settled) {
+function waits(pointer, listing, settled, after) {
   const key = mailKey(pointer);
   const last = listing.objects.at(-1)?.key ?? "";
+  if (key <= after) return true; // it was not looked for
   const there = listing.objects.some((object) => object.key === key) || (listing.truncated && key > last);
   return there && !settled.has(key);
 }
