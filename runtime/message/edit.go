@@ -25,6 +25,9 @@ type Edit struct {
 	Inserts []Insert
 }
 
+// strayField begins a field for a first line that looks like the continuation of one, lest it continue ours.
+const strayField = "X-Mailplan-Stray:"
+
 // Apply returns the changed header section, its empty line included. Fields that stay keep their bytes.
 func (e Edit) Apply(h Header) []byte {
 	inserts := slices.Clone(e.Inserts)
@@ -38,6 +41,9 @@ func (e Edit) Apply(h Header) []byte {
 	}
 	for i, f := range h.Fields {
 		if !gone[i] && (e.Strip == nil || !e.Strip(f)) {
+			if i == 0 && len(out) > 0 && (f.Raw[0] == ' ' || f.Raw[0] == '\t') {
+				out = append(out, strayField...)
+			}
 			out = append(out, f.Raw...)
 		}
 	}
@@ -51,7 +57,7 @@ func (e Edit) Apply(h Header) []byte {
 
 // room is how long the changed section can be, but for lines that have to be folded.
 func (e Edit) room(h Header) int {
-	n := len(h.End) + 2
+	n := len(h.End) + 2 + len(strayField)
 	for _, f := range h.Fields {
 		n += len(f.Raw)
 	}

@@ -11,7 +11,7 @@ import (
 
 // Field is one field of a header section, as it stands there.
 type Field struct {
-	Name []byte // without colon and space; empty for a line that is no field
+	Name []byte // without colon and space, as mail stores read it; empty for a line that is no field
 	Raw  []byte // all its lines, with their line ends
 }
 
@@ -58,7 +58,7 @@ func Length(b []byte) int {
 // Parse splits a header section, which is b as long as [Length] says, or a whole message without a body.
 // Its result points into b.
 func Parse(b []byte) Header {
-	h := Header{Fields: make([]Field, 0, bytes.Count(b, []byte("\n")))}
+	h := Header{Fields: make([]Field, 0, min(bytes.Count(b, []byte("\n")), 128))}
 	for len(b) > 0 {
 		if b[0] == '\n' || b[0] == '\r' && len(b) > 1 && b[1] == '\n' {
 			h.End = b
@@ -86,12 +86,14 @@ func fieldLength(b []byte) int {
 	}
 }
 
+// fieldName is what stands before the colon, or on the first line if that has none: Dovecot takes the line for the
+// name then, and the colon may follow on a line that continues it. A NUL ends the name, as it does in C.
 func fieldName(raw []byte) []byte {
-	i := bytes.IndexByte(raw, ':')
-	if i < 0 {
-		return nil
+	name, _, _ := bytes.Cut(raw, []byte(":"))
+	if end := bytes.IndexAny(name, "\r\n\x00"); end >= 0 {
+		name = name[:end]
 	}
-	name := bytes.TrimRight(raw[:i], " \t")
+	name = bytes.TrimRight(name, " \t")
 	for _, c := range name {
 		if c <= ' ' || c >= 0x7f {
 			return nil

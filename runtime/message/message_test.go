@@ -48,6 +48,34 @@ func TestFieldsKeepTheirBytes(t *testing.T) {
 	}
 }
 
+// TestNamesAsMailStoresReadThem has fields that Dovecot finds by a name which does not stand before a colon.
+func TestNamesAsMailStoresReadThem(t *testing.T) {
+	for raw, want := range map[string]string{
+		"X-Spam\r\n : Yes\r\n":     "X-Spam",
+		"X-Spam\n\t: Yes\n":        "X-Spam",
+		"X-Spam \t: Yes\r\n":       "X-Spam",
+		"X-Spam\x00 more: Yes\r\n": "X-Spam",
+		"X-Spam\r\n":               "X-Spam",
+		"two words: Yes\r\n":       "",
+	} {
+		if got := string(Parse([]byte(raw)).Fields[0].Name); got != want {
+			t.Errorf("%q: name %q, want %q", raw, got, want)
+		}
+	}
+}
+
+// TestFirstLineContinuesNothing has a message begin like the continuation of the field that we put above it.
+func TestFirstLineContinuesNothing(t *testing.T) {
+	in := Parse([]byte(" x\r\nA: 1\r\n\r\n"))
+	edit := Edit{Inserts: []Insert{{"X-Spam", "Yes", 0}}}
+	if got := string(edit.Apply(in)); got != "X-Spam: Yes\r\nX-Mailplan-Stray: x\r\nA: 1\r\n\r\n" {
+		t.Errorf("%q", got)
+	}
+	if got := string(Edit{}.Apply(in)); got != " x\r\nA: 1\r\n\r\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestEdit(t *testing.T) {
 	in := "X-Spam: No\r\nA: 1\r\nB: 1\r\nA: 2\r\nA: 3\r\n\tfolded\r\nx-spam: maybe\r\n\r\n"
 	strip := func(f Field) bool { return f.Is("X-Spam") }
@@ -85,6 +113,7 @@ func TestClientIsBelievedOnlyFromTheRelayOnTop(t *testing.T) {
 		"forged below a subject": {"Subject: x\r\n" + forged, "", ""},
 		"spam score above":       {"X-CF-SpamH-Score: 1\r\n" + trace, "192.0.2.7", "mail.b.example"},
 		"strange helo":           {strings.ReplaceAll(trace, "mail.b.example", "a<b>"), "192.0.2.7", ""},
+		"helo with spaces":       {strings.ReplaceAll(trace, "mail.b.example (", "x (203.0.113.9) by cloudflare-email.net ("), "", ""},
 		"no address":             {strings.ReplaceAll(trace, "(192.0.2.7)", "(unknown)"), "", ""},
 		"host that looks alike":  {strings.ReplaceAll(trace, "by cloudflare-email.net", "by cloudflare-email.net.evil.example"), "", ""},
 		"none":                   {"From: a@b\r\n", "", ""},

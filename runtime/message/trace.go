@@ -2,6 +2,7 @@ package message
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -44,7 +45,9 @@ func parseReceived(value string, by []string) (c Client, ok bool) {
 	address, closed := strings.CutSuffix(words[2], ")")
 	address, opened := strings.CutPrefix(address, "(")
 	addr, err := netip.ParseAddr(strings.Trim(address, "[]"))
-	if !trusted || !opened || !closed || err != nil || addr.Zone() != "" {
+	// A second "by" means that the client's HELO had spaces, and has played what stands before it.
+	again := slices.ContainsFunc(words[5:], func(w string) bool { return strings.EqualFold(w, "by") })
+	if !trusted || !opened || !closed || err != nil || addr.Zone() != "" || again {
 		return c, false
 	}
 	c.Addr = addr.Unmap()
