@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailplan/mailplan/runtime/message"
 )
 
 // headStart is how far into a message its delivery id is looked for: the ingest puts it on top, and only the
@@ -84,6 +86,9 @@ func fileHolds(dir, name string, line []byte) (bool, error) {
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
 		return false, fmt.Errorf("look for an earlier delivery: %w", err)
+	}
+	if end := message.Length(head[:n]); end >= 0 {
+		n = end // a forwarded message may show the id of another
 	}
 	_, rest, found := bytes.Cut(append([]byte("\n"), head[:n]...), line)
 	return found && (len(rest) == 0 || rest[0] == '\r' || rest[0] == '\n'), nil

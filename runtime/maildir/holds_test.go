@@ -36,7 +36,7 @@ func TestHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for id, want := range map[string]bool{"aa": true, "bb": true, "cc": true, "dd": false, "ee": false, "ff": false, "gg": true} {
+	for id, want := range map[string]bool{"aa": true, "bb": true, "cc": true, "dd": false, "ee": false, "ff": false, "gg": true, "no": false} {
 		if got := holds(id, 1_700_000_050); got != want {
 			t.Errorf("holds %s: %v, want %v", id, got, want)
 		}
