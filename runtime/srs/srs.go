@@ -50,20 +50,14 @@ func (w *Rewriter) Forward(address string) (string, error) {
 	var rewritten string
 	switch {
 	case hasTag(local, "SRS0"):
-		rewritten = "SRS1=" + w.sign(domain+local[4:]) + "=" + domain + "=" + local[4:]
-	case hasTag(local, "SRS1"):
-		_, rest, ok := strings.Cut(local[5:], "=") // another forwarder's signature gives way to ours
-		if !ok {
-			return "", ErrForeign
-		}
-		host, inner, ok := strings.Cut(rest, "=")
-		if !ok {
-			return "", ErrForeign
-		}
-		rewritten = "SRS1=" + w.sign(host+inner) + "=" + host + "=" + inner
+		signed := domain + "=" + local[4:]
+		rewritten = "SRS1=" + w.sign(signed) + "=" + signed
+	case hasTag(local, "SRS1") && strings.Count(local[5:], "=") > 1:
+		_, rest, _ := strings.Cut(local[5:], "=") // another forwarder's signature gives way to ours
+		rewritten = "SRS1=" + w.sign(rest) + "=" + rest
 	default:
-		stamp := w.stamp()
-		rewritten = "SRS0=" + w.sign(stamp+domain+local) + "=" + stamp + "=" + domain + "=" + local
+		signed := w.stamp() + "=" + domain + "=" + local
+		rewritten = "SRS0=" + w.sign(signed) + "=" + signed
 	}
 	rewritten += "@" + w.Domain
 	if len(rewritten) > maxAddress {
@@ -92,7 +86,7 @@ func (w *Rewriter) reverse0(s string) (string, error) {
 	if len(part) != 4 || part[2] == "" || part[3] == "" {
 		return "", ErrForeign
 	}
-	if !w.verify(part[0], strings.ToUpper(part[1])+part[2]+part[3]) {
+	if !w.verify(part[0], s[len(part[0])+1:]) {
 		return "", ErrForged
 	}
 	if !w.fresh(part[1]) {
@@ -106,7 +100,7 @@ func (w *Rewriter) reverse1(s string) (string, error) {
 	if len(part) != 3 || part[1] == "" || part[2] == "" {
 		return "", ErrForeign
 	}
-	if !w.verify(part[0], part[1]+part[2]) {
+	if !w.verify(part[0], s[len(part[0])+1:]) {
 		return "", ErrForged
 	}
 	return "SRS0" + part[2] + "@" + part[1], nil

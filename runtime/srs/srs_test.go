@@ -70,6 +70,7 @@ func TestForgedAndOldAddressesAreRefused(t *testing.T) {
 	}{
 		{"another key", out, rewriter("2026-11-02", "other"), ErrForged},
 		{"another sender", strings.Replace(out, "bob", "eve", 1), rewriter("2026-11-02", "key"), ErrForged},
+		{"another cut", strings.Replace(out, "sender.example=bob", "sender.exampl=ebob", 1), rewriter("2026-11-02", "key"), ErrForged},
 		{"too old", out, rewriter("2026-11-30", "key"), ErrExpired},
 		{"other domain", strings.Replace(out, "fwd", "else", 1), rewriter("2026-11-02", "key"), ErrForeign},
 		{"plain", "bob@fwd.example", rewriter("2026-11-02", "key"), ErrForeign},
