@@ -95,6 +95,8 @@ func unroutable(err error) outcome {
 		return refused(550, "5.1.2", "domain is not served here")
 	case errors.Is(err, route.ErrLoop):
 		return refused(554, "5.4.6", "aliases of this address form a loop")
+	case errors.Is(err, route.ErrTooMany):
+		return deferred("4.5.3", "address leads to "+route.ErrTooMany.Error()) // it is for the operator to mend
 	}
 	return refused(550, "5.1.1", "no such recipient here")
 }

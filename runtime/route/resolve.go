@@ -18,6 +18,9 @@ var ErrUnknownRecipient = errors.New("no such recipient")
 // ErrLoop says that the aliases of an address lead nowhere but to each other.
 var ErrLoop = errors.New("aliases form a loop")
 
+// ErrTooMany says that an address leads to more than [MaxTargets].
+var ErrTooMany = fmt.Errorf("more than %d targets", MaxTargets)
+
 // Target is one place that mail goes to.
 type Target struct {
 	Address string // what the mail store or smarthost is given; subaddress included
@@ -101,6 +104,9 @@ func (t *Table) HasDomain(name string) bool { _, ok := t.domains[name]; return o
 func (t *Table) Resolve(a Address) ([]Target, error) {
 	r := resolver{table: t, seen: map[string]bool{}}
 	err := r.expand(a, true)
+	if err == nil && len(r.targets) > MaxTargets {
+		err = ErrTooMany
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +171,7 @@ func (r *resolver) expandAll(from string, next []string) error {
 
 func (r *resolver) add(t Target) {
 	known := slices.ContainsFunc(r.targets, func(o Target) bool { return o.Mailbox == t.Mailbox })
-	if !known && len(r.targets) < MaxTargets {
+	if !known && len(r.targets) <= MaxTargets { // one more tells that there are too many
 		r.targets = append(r.targets, t)
 	}
 }

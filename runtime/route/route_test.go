@@ -69,6 +69,25 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestTooManyTargets leads to one more than can be delivered: none must be left out in silence.
+func TestTooManyTargets(t *testing.T) {
+	var users []string
+	for i := range MaxTargets + 1 {
+		users = append(users, fmt.Sprintf("u%d", i))
+	}
+	tab, err := New(&config.Table{Domains: map[string]config.TableDomain{"example.com": {Users: users,
+		Aliases: map[string][]string{"all": users, "most": users[1:]}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for localpart, want := range map[string]error{"all": ErrTooMany, "most": nil} {
+		targets, err := tab.Resolve(Address{Localpart: localpart, Domain: "example.com"})
+		if !errors.Is(err, want) || err == nil && len(targets) != MaxTargets {
+			t.Errorf("%s: %d targets, %v", localpart, len(targets), err)
+		}
+	}
+}
+
 func describe(targets []Target, err error) string {
 	if err != nil {
 		return err.Error()
