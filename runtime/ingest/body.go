@@ -30,10 +30,11 @@ var (
 // of the turns of its loop for one of 1 MB; of a larger one the first small block is read before anything is
 // decided.
 const (
-	smallBlock    = 64 << 10
-	largeBlock    = 256 << 10
-	wholeBlock    = 1280 << 10
-	maxHeaderSize = 512 << 10
+	smallBlock     = 64 << 10
+	largeBlock     = 256 << 10
+	wholeBlock     = 1280 << 10
+	maxHeaderSize  = 512 << 10
+	maxHeaderLines = 20_000 // each may be a field, which takes more memory than two bytes of text
 )
 
 var (
@@ -166,7 +167,7 @@ func readMail(src io.Reader, size int64) (*mail, error) {
 	if m.length = message.Length(buf); m.length < 0 {
 		m.length = len(buf)
 	}
-	if m.length > maxHeaderSize {
+	if m.length > maxHeaderSize || bytes.Count(buf[:m.length], []byte("\n")) > maxHeaderLines {
 		m.close()
 		return nil, errHeaderSize
 	}

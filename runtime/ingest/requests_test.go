@@ -81,6 +81,7 @@ func badRequests() []badRequest {
 			r.Body, r.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader("Subject: x\r\n\r\n"), io.LimitReader(zeros{}, 2<<20))), -1
 		}, want: 413, line: "5.3.4"},
 		{name: "header section too large", change: body([]byte("Subject: " + strings.Repeat("a ", 300<<10) + "\r\n\r\n")), want: 422, line: "5.3.4"},
+		{name: "too many header lines", change: body([]byte(strings.Repeat(":\r\n", 21_000) + "\r\n")), want: 422, line: "5.3.4"},
 		{name: "too many hops", change: body([]byte(strings.Repeat("Received: from a by b\r\n", 101) + "\r\n")), want: 422, line: "5.4.6"},
 		{name: "digest of nothing we know", change: header("Content-Digest", "md5=:AAAA:"), want: 400, line: "Content-Digest"},
 		{name: "digest that is no base64", change: header("Content-Digest", "sha-256=:!!!!:"), want: 400, line: "Content-Digest"},
@@ -174,6 +175,22 @@ func TestSlowBody(t *testing.T) {
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil || resp.StatusCode != 408 {
 		t.Errorf("%v %v", resp, err)
+	}
+}
+
+// TestBodyThatNobodyAskedFor has a client without a token announce a body and send none.
+func TestBodyThatNobodyAskedFor(t *testing.T) {
+	conf := settings(t)
+	conf.Maildir = &config.Maildir{Root: t.TempDir()}
+	c, err := net.Dial("tcp", start(t, conf).Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "POST /v1/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+	c.SetDeadline(time.Now().Add(2 * headTimeout))
+	if said, err := io.ReadAll(c); err != nil || !bytes.HasPrefix(said, []byte("HTTP/1.1 401 ")) {
+		t.Errorf("%q, then %v", said, err)
 	}
 }
 

@@ -160,8 +160,16 @@ func (s *Server) Handler() http.Handler {
 		w.Write(openAPI)
 	})
 	mux.HandleFunc("GET /health", health.Live)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body != http.NoBody { // who takes it moves this on; who does not, waits no longer for its end
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(headTimeout))
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
+
+// headTimeout is for the head of a request, and for a body that nobody asked for.
+const headTimeout = 10 * time.Second
 
 // Checks are what must work for mail to get through.
 func (s *Server) Checks() []health.Check {
@@ -192,7 +200,7 @@ func (s *Server) Authorized(r *http.Request) bool { return s.gate.bearer(r.Heade
 // Serve answers on ln with handler, which contains [Server.Handler], until ctx ends. Then it finishes
 // what it has accepted, for at most the configured time, and closes the server.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
-	web := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	web := &http.Server{Handler: handler, ReadHeaderTimeout: headTimeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(socket.Listener{Listener: ln}) }()
