@@ -206,6 +206,9 @@ func (p *Plane) leftBucket(ctx context.Context) ([]plan.Object, error) {
 	}
 	o := bucketObject(b.Name, bucketValue{}, "")
 	o.Show = "if it is empty; mail in it stays, with its bucket"
+	if p.Bucket != nil {
+		o.Irreversible = "what waits in it is not delivered any more; drain it first"
+	}
 	return []plan.Object{o}, nil
 }
 
