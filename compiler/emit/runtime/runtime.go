@@ -88,8 +88,20 @@ func file(path, from string, content []byte) model.File {
 		Reads: []string{"mailserver-api"}, From: from}
 }
 
-// scanTimeout is above Rspamd's own time for a message and below the Worker's patience.
-const scanTimeout = 35 * time.Second
+// scanTimeout is above Rspamd's own time for a message and below the Worker's patience, which must last for the
+// transfer too.
+func scanTimeout(s *model.Site) config.Duration {
+	patience := time.Duration(s.Edge.Worker.TimeoutSeconds) * time.Second
+	return config.Duration(min(35*time.Second, patience*7/8))
+}
+
+// keep is longer than a dead letter lies at the edge: it may be a copy of what was delivered before an outage.
+func keep(s *model.Site) config.Duration {
+	if !s.Edge.Spool.Enabled {
+		return 0 // the default
+	}
+	return config.Duration(time.Duration(2*s.Edge.Spool.RetentionDays+1) * 24 * time.Hour)
+}
 
 func ingest(s *model.Site) *config.Ingest {
 	in := s.Edge.Ingest
@@ -100,9 +112,9 @@ func ingest(s *model.Site) *config.Ingest {
 		MaxDeliveries:   in.Concurrency,
 		Auth:            config.Auth{TokenFiles: accepted(s, in.Token.Secret)},
 		Table:           configDir + "/routes.json",
-		Scan:            &config.Scan{URL: "http://rspamd:11333", Timeout: config.Duration(scanTimeout), Policy: policy(in.Verdict)},
+		Scan:            &config.Scan{URL: "http://rspamd:11333", Timeout: scanTimeout(s), Policy: policy(in.Verdict)},
 		LMTP:            &config.LMTP{Address: "dovecot:24"},
-		Ledger:          &config.Ledger{Path: dataDir + "/ledger.db"},
+		Ledger:          &config.Ledger{Path: dataDir + "/ledger.db", Keep: keep(s)},
 		Spill:           config.Spill{Dir: dataDir}, // the system's own is in memory, which the container has little of
 	}
 	if in.Signed {

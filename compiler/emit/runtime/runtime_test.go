@@ -53,6 +53,15 @@ func TestIngest(t *testing.T) {
 		t.Errorf("sales leads to crm@partner.example, but nothing can be sent on: %+v %+v", in.Smarthost, in.SRS)
 	}
 
+	s.Edge.Worker.TimeoutSeconds, s.Edge.Spool.Enabled, s.Edge.Spool.RetentionDays = 20, true, 14
+	patient := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/mailpland.json").Ingest
+	if time.Duration(patient.Scan.Timeout) > 18*time.Second {
+		t.Errorf("a Worker with a patience of 20 s waits for a scan of %v", time.Duration(patient.Scan.Timeout))
+	}
+	if dead := 28 * 24 * time.Hour; time.Duration(patient.Ledger.Keep) <= dead {
+		t.Errorf("dead letters lie %v, deliveries are remembered for %v", dead, time.Duration(patient.Ledger.Keep))
+	}
+
 	s.Domains[0].Aliases = nil
 	if in := parse(t, emittest.Emit(t, emitted.Files, s), "config/runtime/mailpland.json").Ingest; in.Smarthost != nil || in.SRS != nil {
 		t.Error("nothing leads outside, but mail may be sent there")
