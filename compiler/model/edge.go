@@ -69,6 +69,10 @@ type Spool struct {
 // DeadLetterQueue is where the spool's hopeless messages go.
 func (s Spool) DeadLetterQueue() string { return s.Queue + "-dead" }
 
+// DeleteAfterDays is how long the bucket keeps anything: a dead letter outlives the queue's retention, for an operator
+// to drain it.
+func (s Spool) DeleteAfterDays() int { return 2 * s.RetentionDays }
+
 // Access puts a sign-in before web names.
 type Access struct {
 	Webmail      bool     `json:"webmail"`

@@ -51,7 +51,7 @@ func bucketOf(s *model.Site) *Bucket {
 	if !spool.Enabled {
 		return nil
 	}
-	return &Bucket{Name: spool.Bucket, DeleteAfterDays: 2 * spool.RetentionDays, From: "edge.spool.bucket"}
+	return &Bucket{Name: spool.Bucket, DeleteAfterDays: spool.DeleteAfterDays(), From: "edge.spool.bucket"}
 }
 
 // RetryCap is the longest delay between two tries, in seconds, with which doubling delays use up the

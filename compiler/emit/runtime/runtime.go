@@ -95,12 +95,12 @@ func scanTimeout(s *model.Site) config.Duration {
 	return config.Duration(min(35*time.Second, patience*7/8))
 }
 
-// keep is longer than a dead letter lies at the edge: it may be a copy of what was delivered before an outage.
+// keep is longer than anything lies at the edge: it may be a copy of what was delivered before an outage.
 func keep(s *model.Site) config.Duration {
 	if !s.Edge.Spool.Enabled {
 		return 0 // the default
 	}
-	return config.Duration(time.Duration(2*s.Edge.Spool.RetentionDays+1) * 24 * time.Hour)
+	return config.Duration(time.Duration(s.Edge.Spool.DeleteAfterDays()+1) * 24 * time.Hour)
 }
 
 func ingest(s *model.Site) *config.Ingest {
