@@ -32,7 +32,8 @@ type Smarthost struct {
 func (s *Smarthost) Send(ctx context.Context, from, to string, message io.Reader) lmtp.Result {
 	c, err := s.connect(ctx)
 	if err != nil {
-		return failed(err)
+		// What the smarthost says before any envelope, such as 535 to a wrong password, is no word about the message.
+		return lmtp.Result{Err: err}
 	}
 	defer c.Close()
 	if err := c.Mail(from, nil); err != nil {
@@ -86,8 +87,7 @@ func (s *Smarthost) connect(ctx context.Context) (*smtp.Client, error) {
 	}
 	if err != nil {
 		nc.Close()
-		// %v: what a server says before any envelope, such as 535 to a wrong password, is no word about the message
-		return nil, fmt.Errorf("greet the smarthost: %v", err)
+		return nil, fmt.Errorf("greet the smarthost: %w", err)
 	}
 	return c, nil
 }
