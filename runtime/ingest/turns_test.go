@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -53,32 +54,17 @@ func TestSmallMessagesTakeTurns(t *testing.T) {
 // gatedSink takes every message once release is closed, and counts its connections.
 func gatedSink(t *testing.T) (address string, opened *atomic.Int64, release chan struct{}) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
 	sink := mailstore.StartSink(t)
 	opened, release = new(atomic.Int64), make(chan struct{})
-	go func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			opened.Add(1)
-			go func() {
-				defer in.Close()
-				<-release
-				out, err := net.Dial("tcp", sink)
-				if err != nil {
-					return
-				}
-				defer out.Close()
-				go io.Copy(out, in)
-				io.Copy(in, out)
-			}()
+	return mailstore.Serve(t, func(in net.Conn, _ *bufio.Reader) {
+		opened.Add(1)
+		<-release
+		out, err := net.Dial("tcp", sink)
+		if err != nil {
+			return
 		}
-	}()
-	return ln.Addr().String(), opened, release
+		defer out.Close()
+		go io.Copy(out, in)
+		io.Copy(in, out)
+	}), opened, release
 }

@@ -15,7 +15,7 @@ import (
 // TestOnlyTheEnvelopeRefusesAMessage has smarthosts say 5xx to us, which must not become a bounce, and to a recipient.
 func TestOnlyTheEnvelopeRefusesAMessage(t *testing.T) {
 	talk := func(command, reply string) string {
-		return mailstore.Talk(t, func(line string, _ *bufio.Reader) (string, bool) {
+		return mailstore.Talk(t, func(line string) (string, bool) {
 			switch {
 			case strings.HasPrefix(line, command):
 				return reply, true

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 )
 
@@ -31,8 +32,8 @@ func Serve(t testing.TB, serve func(net.Conn, *bufio.Reader)) (address string) {
 }
 
 // Talk is a server that greets and gives to each command line the reply that answer makes of it, until that says
-// that there is no more. What belongs to the command is read from br.
-func Talk(t testing.TB, answer func(line string, br *bufio.Reader) (reply string, more bool)) (address string) {
+// that there is no more. The bytes that a BDAT command brings are taken before its answer.
+func Talk(t testing.TB, answer func(line string) (reply string, more bool)) (address string) {
 	t.Helper()
 	return Serve(t, func(c net.Conn, br *bufio.Reader) {
 		fmt.Fprint(c, "220 hi\r\n")
@@ -41,8 +42,11 @@ func Talk(t testing.TB, answer func(line string, br *bufio.Reader) (reply string
 			if err != nil {
 				return
 			}
+			if strings.HasPrefix(line, "BDAT") && !discardChunk(br, line) {
+				return
+			}
 			var reply string
-			reply, more = answer(line, br)
+			reply, more = answer(line)
 			fmt.Fprint(c, reply)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -37,7 +38,7 @@ func takeAll(c net.Conn, _ *bufio.Reader) {
 		case "LHLO":
 			reply = "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 SIZE\r\n"
 		case "BDAT":
-			if !discardChunk(br, words) {
+			if !discardChunk(br, string(line)) {
 				return
 			}
 		}
@@ -45,11 +46,13 @@ func takeAll(c net.Conn, _ *bufio.Reader) {
 	}
 }
 
-func discardChunk(br *bufio.Reader, words [][]byte) bool {
+// discardChunk takes what a BDAT command line announces.
+func discardChunk(br *bufio.Reader, line string) bool {
+	words := strings.Fields(line)
 	if len(words) < 2 {
 		return false
 	}
-	n, err := strconv.ParseInt(string(words[1]), 10, 64)
+	n, err := strconv.ParseInt(words[1], 10, 64)
 	if err == nil {
 		_, err = io.CopyN(io.Discard, br, n)
 	}
