@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -82,7 +81,7 @@ func (d *delivery) run(ctx context.Context, src io.Reader) result {
 		d.key.Head = m.keyer.Head
 		defer l.Claim(d.key.Head, d.mailboxes())()
 		if err := l.Err(); err != nil { // after the claim, which Close looks for
-			return d.failed(fmt.Errorf("%w: %w", errLedger, err))
+			return d.failed(err)
 		}
 	}
 	d.refuseLoops(m)

@@ -38,10 +38,7 @@ func parseReceived(value string, by []string) (c Client, ok bool) {
 		return c, false
 	}
 	host := strings.TrimSuffix(words[4], ";")
-	trusted := false
-	for _, b := range by {
-		trusted = trusted || strings.EqualFold(b, host)
-	}
+	trusted := slices.ContainsFunc(by, func(b string) bool { return strings.EqualFold(b, host) })
 	address, closed := strings.CutSuffix(words[2], ")")
 	address, opened := strings.CutPrefix(address, "(")
 	addr, err := netip.ParseAddr(strings.Trim(address, "[]"))

@@ -47,19 +47,15 @@ func (w *Rewriter) Forward(address string) (string, error) {
 		return address, nil
 	}
 	local, domain := address[:at], address[at+1:]
-	var rewritten string
+	tag, signed := "SRS0", w.stamp()+"="+domain+"="+local
 	switch {
 	case hasTag(local, "SRS0"):
-		signed := domain + "=" + local[4:]
-		rewritten = "SRS1=" + w.sign(signed) + "=" + signed
+		tag, signed = "SRS1", domain+"="+local[4:]
 	case hasTag(local, "SRS1") && strings.Count(local[5:], "=") > 1:
-		_, rest, _ := strings.Cut(local[5:], "=") // another forwarder's signature gives way to ours
-		rewritten = "SRS1=" + w.sign(rest) + "=" + rest
-	default:
-		signed := w.stamp() + "=" + domain + "=" + local
-		rewritten = "SRS0=" + w.sign(signed) + "=" + signed
+		tag = "SRS1"
+		_, signed, _ = strings.Cut(local[5:], "=") // another forwarder's signature gives way to ours
 	}
-	rewritten += "@" + w.Domain
+	rewritten := tag + "=" + w.sign(signed) + "=" + signed + "@" + w.Domain
 	if len(rewritten) > maxAddress {
 		return "", ErrTooLong
 	}
@@ -82,28 +78,30 @@ func (w *Rewriter) Reverse(address string) (string, error) {
 }
 
 func (w *Rewriter) reverse0(s string) (string, error) {
-	part := strings.SplitN(s, "=", 4)
-	if len(part) != 4 || part[2] == "" || part[3] == "" {
-		return "", ErrForeign
-	}
-	if !w.verify(part[0], s[len(part[0])+1:]) {
-		return "", ErrForged
-	}
-	if !w.fresh(part[1]) {
-		return "", ErrExpired
-	}
-	return part[3] + "@" + part[2], nil
-}
-
-func (w *Rewriter) reverse1(s string) (string, error) {
-	part := strings.SplitN(s, "=", 3)
+	sum, signed, _ := strings.Cut(s, "=")
+	part := strings.SplitN(signed, "=", 3)
 	if len(part) != 3 || part[1] == "" || part[2] == "" {
 		return "", ErrForeign
 	}
-	if !w.verify(part[0], s[len(part[0])+1:]) {
+	if !w.verify(sum, signed) {
 		return "", ErrForged
 	}
-	return "SRS0" + part[2] + "@" + part[1], nil
+	if !w.fresh(part[0]) {
+		return "", ErrExpired
+	}
+	return part[2] + "@" + part[1], nil
+}
+
+func (w *Rewriter) reverse1(s string) (string, error) {
+	sum, signed, _ := strings.Cut(s, "=")
+	host, inner, _ := strings.Cut(signed, "=")
+	if host == "" || inner == "" {
+		return "", ErrForeign
+	}
+	if !w.verify(sum, signed) {
+		return "", ErrForged
+	}
+	return "SRS0" + inner + "@" + host, nil
 }
 
 func hasTag(local, tag string) bool {
