@@ -51,38 +51,45 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 // Flush writes what waits.
 func (h *Handler) Flush() error { return h.lines.flush() }
 
-// lines gathers whole lines.
+// lines gathers whole lines. Who logs does not wait for a slow disk or pipe while others' lines are being written,
+// unless enough of them wait already.
 type lines struct {
+	w io.Writer
+
 	mu   sync.Mutex
-	w    io.Writer
 	wait []byte
+
+	turn  sync.Mutex // held while a group is written
+	spare []byte     // room of the group before
 }
 
 // Write takes one line.
 func (l *lines) Write(line []byte) (int, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(l.wait) == 0 {
 		time.AfterFunc(company, func() { l.flush() }) // where even the log cannot be written there is nobody to tell
 	}
 	l.wait = append(l.wait, line...)
-	if len(l.wait) < enough {
+	full := len(l.wait) >= enough
+	l.mu.Unlock()
+	if !full {
 		return len(line), nil
 	}
-	return len(line), l.write()
+	return len(line), l.flush()
 }
 
+// flush returns when all lines of before have been written.
 func (l *lines) flush() error {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.write()
-}
-
-func (l *lines) write() error {
-	if len(l.wait) == 0 {
+	group := l.wait
+	l.wait = l.spare[:0]
+	l.mu.Unlock()
+	l.spare = group
+	if len(group) == 0 {
 		return nil
 	}
-	_, err := l.w.Write(l.wait)
-	l.wait = l.wait[:0]
+	_, err := l.w.Write(group)
 	return err
 }

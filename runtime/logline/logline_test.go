@@ -103,6 +103,43 @@ func TestNoLineIsLost(t *testing.T) {
 	}
 }
 
+// stuck is written to when it is let go.
+type stuck struct {
+	calls
+	begun, free chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	s.begun <- struct{}{}
+	<-s.free
+	return s.calls.Write(b)
+}
+
+// TestNobodyWaitsForASlowLog has a line come while the one before is still being written.
+func TestNobodyWaitsForASlowLog(t *testing.T) {
+	out := &stuck{begun: make(chan struct{}), free: make(chan struct{})}
+	h := New(out)
+	log := slog.New(h)
+	log.Info("a")
+	<-out.begun
+	logged := make(chan struct{})
+	go func() { log.Info("b"); close(logged) }()
+	select {
+	case <-logged:
+	case <-time.After(10 * time.Second):
+		t.Error("a line waits for the log to be written")
+	}
+	go func() { <-out.begun; out.free <- struct{}{} }()
+	out.free <- struct{}{}
+	<-logged
+	if err := h.Flush(); err != nil {
+		t.Error(err)
+	}
+	if got, want := out.words(t), [][]string{{"a"}, {"b"}}; !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("wrote %v, want %v", got, want)
+	}
+}
+
 func TestErrorOfTheLog(t *testing.T) {
 	h := New(&calls{err: errors.New("disk is full")})
 	slog.New(h).Info("a")
