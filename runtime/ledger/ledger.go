@@ -107,7 +107,7 @@ type waiter struct {
 
 const (
 	lazyDelay = 250 * time.Millisecond // the longest that an outcome waits for company
-	company   = 1024                   // outcomes that need no more of it: writing them takes a few milliseconds
+	company   = 32                     // outcomes that need no more of it: to write more at once holds all others up
 	maxReply  = 200
 )
 
