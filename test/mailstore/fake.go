@@ -42,7 +42,7 @@ func Talk(t testing.TB, answer func(line string) (reply string, more bool)) (add
 			if err != nil {
 				return
 			}
-			if strings.HasPrefix(line, "BDAT") && !discardChunk(br, line) {
+			if strings.HasPrefix(line, "BDAT") && !discardChunk(br, strings.Fields(line)) {
 				return
 			}
 			var reply string

@@ -2,7 +2,6 @@ package mailstore
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"strconv"
@@ -29,16 +28,16 @@ func takeAll(c net.Conn, _ *bufio.Reader) {
 		if err != nil {
 			return
 		}
-		words := bytes.Fields(line)
+		words := strings.Fields(string(line))
 		if len(words) == 0 {
 			return
 		}
 		reply := "250 2.0.0 OK\r\n"
-		switch string(words[0]) {
+		switch words[0] {
 		case "LHLO":
 			reply = "250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 SIZE\r\n"
 		case "BDAT":
-			if !discardChunk(br, string(line)) {
+			if !discardChunk(br, words) {
 				return
 			}
 		}
@@ -46,9 +45,8 @@ func takeAll(c net.Conn, _ *bufio.Reader) {
 	}
 }
 
-// discardChunk takes what a BDAT command line announces.
-func discardChunk(br *bufio.Reader, line string) bool {
-	words := strings.Fields(line)
+// discardChunk takes what the words of a BDAT command announce.
+func discardChunk(br *bufio.Reader, words []string) bool {
 	if len(words) < 2 {
 		return false
 	}
