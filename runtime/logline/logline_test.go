@@ -117,7 +117,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 
 // TestNobodyWaitsForASlowLog has a line come while the one before is still being written.
 func TestNobodyWaitsForASlowLog(t *testing.T) {
-	out := &stuck{begun: make(chan struct{}), free: make(chan struct{})}
+	out := &stuck{begun: make(chan struct{}, 2), free: make(chan struct{})}
 	h := New(out)
 	log := slog.New(h)
 	log.Info("a")
@@ -129,8 +129,7 @@ func TestNobodyWaitsForASlowLog(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("a line waits for the log to be written")
 	}
-	go func() { <-out.begun; out.free <- struct{}{} }()
-	out.free <- struct{}{}
+	close(out.free)
 	<-logged
 	if err := h.Flush(); err != nil {
 		t.Error(err)
