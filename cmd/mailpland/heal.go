@@ -44,7 +44,7 @@ func serveHealer(ctx context.Context, conf *config.Config, log *slog.Logger) err
 	c := conf.Heal
 	engine := heal.NewDocker(c.Socket)
 	healer := heal.New(heal.Settings{Project: c.Project, Every: c.Every.Or(config.HealEvery), Settle: c.Settle.Or(config.HealSettle),
-		Pause: c.Pause.Or(config.HealPause), Hourly: c.RestartsPerHour}, engine, log)
+		Rejoin: c.Rejoin.Or(config.HealRejoin), Pause: c.Pause.Or(config.HealPause), Hourly: c.RestartsPerHour}, engine, log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), healer)
 	for _, m := range measurements(c, engine) {

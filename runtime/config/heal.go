@@ -13,6 +13,7 @@ type Heal struct {
 	RestartsPerHour int      `json:"restartsPerHour"`      // of one service; 0 only measures
 	Every           Duration `json:"every,omitempty"`      // between two looks; default 10s
 	Settle          Duration `json:"settle,omitempty"`     // how long a service must be ill before it is restarted; default 1m
+	Rejoin          Duration `json:"rejoin,omitempty"`     // how long a service may take to find one it needs again, before it is restarted; default 2m
 	Pause           Duration `json:"pause,omitempty"`      // after the first restart, doubled after each further one; default 1m
 	Disks           []string `json:"disks,omitempty"`      // folders whose file systems are measured
 	Queue           string   `json:"queue,omitempty"`      // service whose Postfix queue is measured
@@ -23,6 +24,7 @@ type Heal struct {
 const (
 	HealEvery  = 10 * time.Second
 	HealSettle = time.Minute
+	HealRejoin = 2 * time.Minute // Dovecot asks a database that was away again after a minute; then its check must see that
 	HealPause  = time.Minute
 )
 

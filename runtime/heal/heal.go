@@ -1,6 +1,7 @@
 // Package heal looks at the containers of one Docker Compose project and restarts those that are unhealthy, which Docker
-// itself never does. It restarts the root of a fault only: a service whose dependencies are ill waits for them. It waits
-// longer after each restart and gives up, loudly, where restarts do not help. It must not know what the services are.
+// itself never does. It restarts the root of a fault only: a service whose dependencies are ill waits for them, and has
+// time to find them again. It waits longer after each restart and gives up, loudly, where restarts do not help. It must
+// not know what the services are.
 package heal
 
 import (
@@ -34,6 +35,7 @@ type Settings struct {
 	Project string
 	Every   time.Duration // between two looks
 	Settle  time.Duration // a service must be ill for so long: an apply puts bad files back by itself meanwhile
+	Rejoin  time.Duration // a service may take so long to find one it needs again, once that is well
 	Pause   time.Duration // after the first restart; twice as long after each further one
 	Hourly  int           // restarts of one service within an hour
 }
@@ -127,7 +129,11 @@ func (h *Healer) due(c Container, all []Container) bool {
 	if len(p.restarts) < h.Hourly {
 		p.givenUp = false
 	}
-	if c.State != "running" || c.Health != "unhealthy" || !c.grounded(all) {
+	grounded := c.grounded(all)
+	if again := now.Add(h.Rejoin); !grounded && again.After(p.until) {
+		p.until = again
+	}
+	if c.State != "running" || c.Health != "unhealthy" || !grounded {
 		p.since = time.Time{}
 		return false
 	}

@@ -51,7 +51,7 @@ func newScene() *scene {
 		{ID: "d", Service: "dovecot", State: "running", Health: "healthy", Needs: []string{"mariadb"}},
 		{ID: "o", Service: "own", State: "running"},
 	}}, clock: time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)}
-	s.Healer = New(Settings{Project: "home", Every: 10 * time.Second, Settle: 30 * time.Second, Pause: time.Minute, Hourly: 4}, s.ward,
+	s.Healer = New(Settings{Project: "home", Every: 10 * time.Second, Settle: 30 * time.Second, Rejoin: 2 * time.Minute, Pause: time.Minute, Hourly: 4}, s.ward,
 		slog.New(slog.NewTextHandler(&s.log, nil)))
 	s.now = func() time.Time { return s.clock }
 	return s
@@ -100,7 +100,10 @@ func TestRoot(t *testing.T) {
 		t.Errorf("restarted %q while the database starts", got)
 	}
 	s.set("mariadb", "healthy")
-	if got := s.pass(40 * time.Second); got != "d" {
+	if got := s.pass(110 * time.Second); got != "" {
+		t.Errorf("restarted %q before it could find the database again", got)
+	}
+	if got := s.pass(20 * time.Second); got != "d" {
 		t.Errorf("restarted %q, want dovecot, which is still ill", got)
 	}
 }
