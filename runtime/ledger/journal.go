@@ -14,11 +14,11 @@ import (
 	"syscall"
 )
 
-// journal is where deliveries that may happen are written down first: a small file beside the ledger, of a
-// fixed size, whose slots are used over and over. Writing one takes a single write of blocks that the file has
-// already, and no change of the file system's own records, which a commit of the ledger file takes several of.
-// The ledger file takes the entries over with its next commit and remembers the number of the last one; what
-// has a higher number when it is opened again was lost in a crash, and is read from here.
+// journal is where records are written down first: a small file beside the ledger, of a fixed size, whose slots
+// are used over and over. Writing some takes a single write of blocks that the file has already, and no change of
+// the file system's own records, which a commit of the ledger file takes several of. The ledger file takes the
+// entries over with its next commit and remembers the number of the last one; what has a higher number when it
+// is opened again was lost in a crash, and is read from here.
 //
 // A slot is the CRC-32C of what follows, the entry's number, the length of the value, key and value.
 type journal struct {
@@ -45,7 +45,7 @@ type journalEntry struct {
 
 const (
 	slotSize   = 512 // a sector, which disks write whole
-	slotCount  = 1024
+	slotCount  = 4096
 	slotHead   = 4 + 8 + 2
 	slotsBytes = slotSize * slotCount
 )
@@ -77,7 +77,7 @@ func (j *journal) close() error {
 	return j.file.Close()
 }
 
-// fillOut gives a new file all its blocks. One that is too short has never been used.
+// fillOut gives a new file all its blocks. What one that is too short held has been taken over.
 func fillOut(f *os.File) error {
 	if info, err := f.Stat(); err != nil || info.Size() >= slotsBytes {
 		return err
@@ -118,7 +118,7 @@ func readJournal(ledger string, after uint64) (all []journalEntry, err error) {
 
 // fitsSlot says whether a record can stand in the journal: all but those of endless addresses can.
 func fitsSlot(r Record) bool {
-	return slotHead+keySize+fixedPart+len(r.Mailbox)+len(r.Reply) <= slotSize
+	return slotHead+keySize+fixedPart+len(r.Mailbox)+min(len(r.Reply), maxReply) <= slotSize
 }
 
 func appendSlot(b []byte, e journalEntry) []byte {

@@ -6,9 +6,11 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -83,6 +85,43 @@ func TestJournalDoesNotUndoOutcomes(t *testing.T) {
 	l = open(t, crash(t, l, path))
 	if diff := cmp.Diff([]string{"delivered", "in-doubt"}, append(states(t, l, 1, "a@x"), states(t, l, 2, "a@x")...)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestCommitCutShort crashes when the file has taken a part of what the journal holds.
+func TestCommitCutShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	const count = 3 * turnCount
+	for n := range count {
+		if err := l.Begin([]Record{record(n, "a@x", InDoubt)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.mu.Lock()
+	part := slices.Clone(l.queue[count-turnCount:])
+	l.mu.Unlock()
+	if err := l.put(time.Now().UTC().Format(dayLayout), part); err != nil {
+		t.Fatal(err)
+	}
+	copied := crash(t, l, path)
+	l = open(t, copied)
+	for n := range count {
+		if got := states(t, l, n, "a@x"); got[0] != "in-doubt" {
+			t.Fatalf("record %d: %s", n, got)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	found, err := f.Verify()
+	if diff := cmp.Diff(map[State]int{InDoubt: count}, found); diff != "" || err != nil {
+		t.Errorf("%v: -want +got\n%s", err, diff)
 	}
 }
 

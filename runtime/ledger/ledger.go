@@ -1,8 +1,9 @@
 // Package ledger turns "this message, this mailbox" into a durable state, so that a delivery that is
 // tried again after any crash is neither lost nor doubled. A delivery is written down before the mail
-// store can act on it ([Ledger.Begin], first into a small journal, which is quick) and its outcome
-// afterwards ([Ledger.Finish]); in between it is in doubt, and a second try must carry the delivery id
-// of the first one, by which the mail store recognises it. The package must not know how messages travel.
+// store can act on it ([Ledger.Begin]) and its outcome afterwards ([Ledger.Finish]); in between it is in
+// doubt, and a second try must carry the delivery id of the first one, by which the mail store recognises
+// it. Both are written into a small journal, which is quick, and later, many at once, into the file. The
+// package must not know how messages travel.
 package ledger
 
 import (
@@ -12,7 +13,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,10 +78,12 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	wake    *sync.Cond
-	queue   []write           // not yet being committed
-	pending map[string]Record // written or being written, not yet committed
-	urgent  bool              // the queue is to be committed at once
-	oldest  time.Time         // when the first of queue came
+	late    []journalEntry    // outcomes that are not in the journal yet
+	lateAt  time.Time         // when they are due there
+	queue   []write           // what is not being committed yet
+	queueAt time.Time         // when it is due in the file
+	urgent  bool              // it is due now
+	pending map[string]Record // what is not committed yet
 	closed  bool
 	missed  bool // a record came too late to be written
 	done    chan struct{}
@@ -93,25 +95,6 @@ type Ledger struct {
 	claims claims
 	heads  atomic.Pointer[filter]
 }
-
-type write struct {
-	key    string
-	rec    Record
-	waiter *waiter
-}
-
-type waiter struct {
-	left int
-	done chan error
-}
-
-const (
-	lazyDelay = 250 * time.Millisecond // the longest that an outcome waits for company
-	company   = 32                     // outcomes that need no more of it: to write more at once holds all others up
-	maxReply  = 200
-)
-
-var errClosed = errors.New("ledger is closed")
 
 // Open opens the ledger at path, making it when missing. Records older than keep are forgotten.
 func Open(path string, keep time.Duration) (*Ledger, error) {
@@ -168,7 +151,9 @@ func (l *Ledger) Begin(records []Record) error {
 		return nil
 	}
 	w := &waiter{left: len(records), done: make(chan error, 1)}
+	l.mu.Lock()
 	entries, err := l.enqueue(records, w)
+	l.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -184,71 +169,15 @@ func (l *Ledger) Begin(records []Record) error {
 // Finish writes down outcomes, soon but not at once: when they are lost in a crash the delivery is in
 // doubt again, which a second try resolves.
 func (l *Ledger) Finish(records []Record) error {
-	_, err := l.enqueue(records, nil)
-	return err
-}
-
-// enqueue has the commit loop write the records. Where somebody waits for them, it returns the journal entries
-// that are to be written first, or none when the journal cannot take them and the waiter must wait for the loop.
-func (l *Ledger) enqueue(records []Record, w *waiter) ([]journalEntry, error) {
-	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.stopped(); err != nil {
-		l.missed = true
-		return nil, err
-	}
-	var entries []journalEntry
-	quick := w != nil && l.journalTakes(records)
-	if quick {
-		w = nil
-	}
-	if len(l.queue) == 0 {
-		l.oldest = now
-	}
-	for _, r := range records {
-		if r.State != InDoubt || r.Time.IsZero() {
-			r.Time = now
-		}
-		r.Reply = r.Reply[:min(len(r.Reply), maxReply)]
-		k := recordKey(r.Key, r.Mailbox)
-		l.pending[k] = r
-		l.heads.Load().add(r.Key.Head[:])
-		l.queue = append(l.queue, write{key: k, rec: r, waiter: w})
-		if quick {
-			l.number++
-			entries = append(entries, journalEntry{l.number, k, r})
-		}
-	}
-	full := len(l.queue) >= company
-	if w != nil || full || len(l.queue) == len(records) { // somebody waits, it is time, or the commit loop sleeps
-		l.urgent = l.urgent || w != nil || full
+	entries, err := l.enqueue(records, nil)
+	if len(l.late) == 0 && len(entries) > 0 {
+		l.lateAt = l.now().Add(lateDelay)
 		l.wake.Signal()
 	}
-	return entries, nil
-}
-
-// journalTakes says whether there are slots for the records which hold nothing that the file lacks.
-func (l *Ledger) journalTakes(records []Record) bool {
-	if l.number+uint64(len(records))-l.committed > slotCount {
-		return false
-	}
-	return !slices.ContainsFunc(records, func(r Record) bool { return !fitsSlot(r) })
-}
-
-// fail keeps the first error, after which nothing is accepted any more.
-func (l *Ledger) fail(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed == nil {
-		l.failed = err
-	}
-}
-
-func (l *Ledger) failure() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failed
+	l.late = append(l.late, entries...)
+	return err
 }
 
 // Seen says whether any message with this head is known. A false answer is final: no record can match.
@@ -305,39 +234,10 @@ func recordKey(k Key, mailbox string) string {
 	return string(append(b, h[:16]...))
 }
 
-// Err is why the ledger takes nothing any more; nil while it works.
-func (l *Ledger) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stopped()
-}
-
-func (l *Ledger) stopped() error {
-	if l.closed {
-		return errClosed
-	}
-	return l.failed
-}
-
 // Snapshot writes a consistent copy of the ledger file while it is in use.
 func (l *Ledger) Snapshot(w io.Writer) error {
 	if err := l.flush(); err != nil {
 		return err
 	}
 	return snapshot(l.db, w)
-}
-
-// flush waits until everything that is known is in the file.
-func (l *Ledger) flush() error {
-	w := &waiter{left: 1, done: make(chan error, 1)}
-	l.mu.Lock()
-	if err := l.stopped(); err != nil {
-		l.mu.Unlock()
-		return err
-	}
-	l.queue = append(l.queue, write{waiter: w})
-	l.urgent = true
-	l.wake.Signal()
-	l.mu.Unlock()
-	return <-w.done
 }

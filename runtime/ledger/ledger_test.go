@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -222,22 +223,59 @@ func TestDoubtKeepsItsTime(t *testing.T) {
 	}
 }
 
-// TestOutcomesAreWrittenSoon looks into the file, not into the memory.
+// TestOutcomesAreWrittenSoon has the ledger crash after the time that an outcome may be in memory alone, and looks
+// into the file, not into the memory, after the time that it may be in the journal alone.
 func TestOutcomesAreWrittenSoon(t *testing.T) {
-	l := open(t, filepath.Join(t.TempDir(), "l.db"))
-	if err := l.Finish([]Record{record(1, "a@x", Delivered)}); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		n := 0
-		if err := l.All(func(Record) error { n++; return nil }); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "l.db")
+		l := open(t, path)
+		committed := func() (n int) {
+			if err := l.All(func(Record) error { n++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		if err := l.Finish([]Record{record(1, "a@x", Delivered)}); err != nil {
 			t.Fatal(err)
 		}
-		if n == 1 {
-			return
+		time.Sleep(lateDelay + time.Second)
+		synctest.Wait()
+		if n := committed(); n != 0 {
+			t.Errorf("%d records in the file, each of which cost a page", n)
+		}
+		if got := states(t, open(t, crash(t, l, path)), 1, "a@x"); got[0] != "delivered" {
+			t.Errorf("after a crash: %s", got)
+		}
+		time.Sleep(queueDelay)
+		synctest.Wait()
+		if n := committed(); n != 1 {
+			t.Errorf("%d records in the file", n)
+		}
+	})
+}
+
+// TestFileTakesManyAtOnce has more outcomes come than may wait for the file.
+func TestFileTakesManyAtOnce(t *testing.T) {
+	l := open(t, filepath.Join(t.TempDir(), "l.db"))
+	for n := range 3 * slotCount {
+		if err := l.Finish([]Record{record(n, "a@x", Delivered)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		l.mu.Lock()
+		wait := len(l.pending)
+		l.mu.Unlock()
+		if wait < queueFull {
+			break
 		}
 		if time.Now().After(end) {
-			t.Fatal("nothing was written")
+			t.Fatalf("%d records wait", wait)
+		}
+	}
+	for _, n := range []int{0, slotCount, 3*slotCount - 1} {
+		if got := states(t, l, n, "a@x"); got[0] != "delivered" {
+			t.Errorf("record %d: %s", n, got)
 		}
 	}
 }

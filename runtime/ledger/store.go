@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -107,80 +105,6 @@ func (l *Ledger) prefixExists(prefix []byte) (found bool, err error) {
 	return found, nil
 }
 
-// commitLoop writes the queue in as few transactions as possible: all that came while the last one
-// was being written go into the next one, and outcomes alone wait a little for company.
-func (l *Ledger) commitLoop() {
-	defer close(l.done)
-	timer := time.AfterFunc(time.Hour, func() {
-		l.mu.Lock()
-		l.wake.Signal()
-		l.mu.Unlock()
-	})
-	defer timer.Stop()
-	var today string
-	for {
-		batch, last, stop := l.nextBatch(timer)
-		if len(batch) > 0 {
-			day := l.now().UTC().Format(dayLayout)
-			err := l.failure() // nothing may pass what is missing: the journal counts on the order
-			if err == nil {
-				err = l.commit(day, batch, last)
-			}
-			if err == nil && day != today && today != "" {
-				err = errors.Join(l.Prune(), l.fillFilter())
-			}
-			today = day
-			l.settle(batch, last, err)
-		}
-		if stop {
-			return
-		}
-	}
-}
-
-// nextBatch waits for something to commit. last is the number of the last journal entry among it.
-func (l *Ledger) nextBatch(timer *time.Timer) (batch []write, last uint64, stop bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for !l.closed && !l.urgent {
-		if len(l.queue) > 0 {
-			wait := lazyDelay - l.now().Sub(l.oldest)
-			if wait <= 0 {
-				break
-			}
-			timer.Reset(wait)
-		} else {
-			timer.Reset(time.Hour)
-		}
-		l.wake.Wait()
-	}
-	batch, l.queue, l.urgent = l.queue, nil, false
-	return batch, l.number, l.closed
-}
-
-func (l *Ledger) commit(day string, batch []write, last uint64) error {
-	err := l.db.Update(func(tx *bbolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists([]byte(day))
-		if err != nil {
-			return err
-		}
-		slices.SortStableFunc(batch, func(x, y write) int { return strings.Compare(x.key, y.key) }) // pages in their order
-		for i, w := range batch {
-			if w.key == "" || i+1 < len(batch) && batch[i+1].key == w.key { // a later word on the same
-				continue
-			}
-			if err := b.Put([]byte(w.key), encode(w.rec)); err != nil {
-				return err
-			}
-		}
-		return tx.Bucket([]byte(ownBucket)).Put(journalKey, binary.BigEndian.AppendUint64(nil, last))
-	})
-	if err != nil {
-		return fmt.Errorf("write ledger: %w", err)
-	}
-	return nil
-}
-
 // openJournal takes over what the journal has and the file has not.
 func (l *Ledger) openJournal(path string) (err error) {
 	if l.number, err = lastEntry(l.db); err != nil {
@@ -216,27 +140,6 @@ func lastEntry(db *bbolt.DB) (number uint64, err error) {
 		return nil
 	})
 	return number, err
-}
-
-func (l *Ledger) settle(batch []write, last uint64, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		l.committed = last
-	} else if l.failed == nil {
-		l.failed = err
-	}
-	for _, w := range batch {
-		if l.pending[w.key] == w.rec {
-			delete(l.pending, w.key)
-		}
-		if w.waiter == nil {
-			continue
-		}
-		if w.waiter.left--; w.waiter.left == 0 {
-			w.waiter.done <- err
-		}
-	}
 }
 
 // Prune forgets the days that are older than the ledger keeps.
