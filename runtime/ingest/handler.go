@@ -20,9 +20,11 @@ func (s *Server) serveIngest(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	d := &delivery{server: s, id: newID()}
 	res := s.answer(w, r, d)
+	took := time.Since(start)
+	s.metrics.observe(res, took, d)
 	res.write(w)
-	s.metrics.observe(res, time.Since(start), d)
-	d.logLine(r.Context(), res, time.Since(start))
+	_ = http.NewResponseController(w).Flush() // who asked need not wait for the line, which comes also when he has gone
+	d.logLine(r.Context(), res, took)
 }
 
 // answer takes the request through its gates, cheapest first, and then delivers.

@@ -121,7 +121,7 @@ func TestBadRequests(t *testing.T) {
 			c.change(req)
 			code, _ = e.do(t, req)
 		}
-		line := e.log.String()
+		line := e.logged()
 		if code != c.want || !strings.Contains(line, c.line) || (c.line != "" && strings.Count(line, "\n") != 1) {
 			t.Errorf("%s: status %d, want %d; log: %s", c.name, code, c.want, line)
 		}

@@ -46,7 +46,7 @@ func TestRealScanner(t *testing.T) {
 			t.Errorf("%s: %d %+v; log %s", c.name, code, res, e.log)
 		}
 	}
-	if !strings.Contains(e.log.String(), `"scan":"CLAM_VIRUS"`) {
+	if !strings.Contains(e.logged(), `"scan":"CLAM_VIRUS"`) {
 		t.Errorf("the virus was not named: %s", e.log)
 	}
 	scanner.Clamd.Kill()

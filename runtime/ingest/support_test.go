@@ -32,6 +32,13 @@ type endpoint struct {
 	server *Server
 	conf   *config.Ingest
 	log    *logBuffer
+	busy   sync.WaitGroup // requests, until their line is in the log: who asked has its answer before
+}
+
+// logged is the log of all requests that have been answered.
+func (e *endpoint) logged() string {
+	e.busy.Wait()
+	return e.log.String()
 }
 
 // logBuffer collects log lines while others read them.
@@ -87,7 +94,12 @@ func start(t testing.TB, conf *config.Ingest) *endpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Server = httptest.NewUnstartedServer(e.server.Handler())
+	handler := e.server.Handler()
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e.busy.Add(1)
+		defer e.busy.Done()
+		handler.ServeHTTP(w, r)
+	}))
 	e.Config.MaxHeaderBytes = 32 << 10 // as serve has it
 	e.Start()
 	t.Cleanup(func() { e.Server.Close(); e.server.Close() })
