@@ -171,7 +171,7 @@ func unescape(b []byte) string {
 func ParseEntry(line []byte) (Entry, error) {
 	var fields [12][]byte
 	n := split(line, fields[:])
-	if n < 2 || len(fields[0]) != 1 {
+	if n < 2 || n > len(fields) || len(fields[0]) != 1 {
 		return Entry{}, fmt.Errorf("manifest line %.80q: not an entry", line)
 	}
 	e := Entry{Kind: Kind(fields[0][0])}
@@ -203,6 +203,7 @@ func checkPath(path string) error {
 	return nil
 }
 
+// split is at tabs. Its result is larger than fields when there are more of them.
 func split(line []byte, fields [][]byte) int {
 	n := 0
 	for n < len(fields) {

@@ -89,6 +89,7 @@ func TestListRefusesWhatWouldRestoreWrong(t *testing.T) {
 		"absolute path":               strings.Replace(good, "\tconfig/empty\n", "\t/etc/passwd\n", 1),
 		"pack which is not listed":    strings.Replace(good, "0:512:4", "9:512:4", 1),
 		"extents short of the size":   strings.Replace(good, "0:512:4", "0:512:3", 1),
+		"more fields than any kind":   strings.Replace(good, "\tconfig/empty\n", strings.Repeat("\tconfig/empty", 12)+"\n", 1),
 		"short hash":                  strings.Replace(good, "0102", "01", 1),
 	} {
 		if file == good {
