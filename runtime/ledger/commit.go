@@ -105,11 +105,7 @@ func (l *Ledger) commitLoop() {
 	var today string
 	for {
 		late, batch, last, stop := l.nextBatch(timer)
-		if len(late) > 0 {
-			if err := l.journal.write(late); err != nil {
-				l.fail(err)
-			}
-		}
+		l.journalLate(late)
 		if len(batch) > 0 {
 			day := l.now().UTC().Format(dayLayout)
 			err := l.failure() // nothing may pass what is missing: the journal counts on the order
@@ -128,8 +124,26 @@ func (l *Ledger) commitLoop() {
 	}
 }
 
+// journalLate writes outcomes into the journal.
+func (l *Ledger) journalLate(late []journalEntry) {
+	if len(late) == 0 {
+		return
+	}
+	if err := l.journal.write(late); err != nil {
+		l.fail(err)
+	}
+}
+
+// takeLate returns the outcomes that are due in the journal. The caller holds the lock.
+func (l *Ledger) takeLate() (late []journalEntry) {
+	if len(l.late) > 0 && !l.now().Before(l.lateAt) {
+		late, l.late = l.late, nil
+	}
+	return late
+}
+
 // nextBatch waits until something is due: late outcomes, or all that the file lacks, of which last is the number of
-// the last journal entry.
+// the last journal entry. Outcomes go through the journal all the same: the file may take long.
 func (l *Ledger) nextBatch(timer *time.Timer) (late []journalEntry, batch []write, last uint64, stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,18 +155,18 @@ func (l *Ledger) nextBatch(timer *time.Timer) (late []journalEntry, batch []writ
 		if due <= 0 {
 			break
 		}
+		if late = l.takeLate(); late != nil {
+			return late, nil, 0, false
+		}
 		if len(l.late) > 0 {
 			due = min(due, l.lateAt.Sub(l.now()))
-		}
-		if due <= 0 {
-			late, l.late = l.late, nil
-			return late, nil, 0, false
 		}
 		timer.Reset(due)
 		l.wake.Wait()
 	}
-	batch, l.queue, l.late, l.urgent = l.queue, nil, nil, false
-	return nil, batch, l.number, l.closed
+	late, batch = l.late, l.queue
+	l.late, l.queue, l.urgent = nil, nil, false
+	return late, batch, l.number, l.closed
 }
 
 // commit writes a batch in the order of the file's pages, and then that the file has all up to the last number:
@@ -169,6 +183,10 @@ func (l *Ledger) commit(day string, batch []write, last uint64) error {
 		if err := l.put(day, turn); err != nil {
 			return err
 		}
+		l.mu.Lock()
+		late := l.takeLate()
+		l.mu.Unlock()
+		l.journalLate(late)
 	}
 	err := l.db.Update(func(tx *bbolt.Tx) error {
 		return tx.Bucket([]byte(ownBucket)).Put(journalKey, binary.BigEndian.AppendUint64(nil, last))
@@ -208,7 +226,7 @@ func (l *Ledger) settle(batch []write, last uint64, err error) {
 		l.failed = err
 	}
 	for _, w := range batch {
-		if l.pending[w.key] == w.rec {
+		if err == nil && l.pending[w.key] == w.rec { // else it is known from nowhere else
 			delete(l.pending, w.key)
 		}
 		if w.waiter == nil {

@@ -196,6 +196,12 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 	if err := errors.Join(l.Finish([]Record{record(2, "b@x", Delivered)}), slow.Rollback()); err != nil {
 		t.Fatal(err)
 	}
+	for l.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+	if got := states(t, l, 1, "a@x"); got[0] != InDoubt.String() {
+		t.Errorf("what was begun is %s while the ledger is still asked", got[0])
+	}
 	if err := l.Close(); err == nil {
 		t.Error("the failure was forgotten")
 	}
@@ -252,6 +258,36 @@ func TestOutcomesAreWrittenSoon(t *testing.T) {
 			t.Errorf("%d records in the file", n)
 		}
 	})
+}
+
+// TestOutcomesDoNotWaitForTheFile crashes while a commit lasts that has an outcome among it.
+func TestOutcomesDoNotWaitForTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "l.db")
+	l := open(t, path)
+	slow, err := l.db.Begin(true) // the commit waits for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Finish([]Record{record(1, "a@x", Delivered)}); err != nil {
+		t.Fatal(err)
+	}
+	flushed := make(chan error)
+	go func() { flushed <- l.flush() }()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		entries, err := readJournal(path, 0)
+		if err != nil || time.Now().After(end) {
+			t.Fatalf("the outcome is not in the journal: %v", err)
+		}
+		if len(entries) == 1 {
+			break
+		}
+	}
+	if got := states(t, open(t, crash(t, l, path)), 1, "a@x"); got[0] != "delivered" {
+		t.Errorf("after a crash: %s", got)
+	}
+	if err := errors.Join(slow.Rollback(), <-flushed); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestFileTakesManyAtOnce has more outcomes come than may wait for the file.
