@@ -226,7 +226,7 @@ func (l *Ledger) settle(batch []write, last uint64, err error) {
 		l.failed = err
 	}
 	for _, w := range batch {
-		if err == nil && l.pending[w.key] == w.rec { // else it is known from nowhere else
+		if err == nil && l.pending[w.key] == w.rec { // what the file did not take, only pending can tell
 			delete(l.pending, w.key)
 		}
 		if w.waiter == nil {

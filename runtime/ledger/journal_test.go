@@ -53,15 +53,7 @@ func TestJournalOutlivesACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := crash(t, l, path)
-	f, err := OpenFile(copied)
-	if err != nil {
-		t.Fatal(err)
-	}
-	count, err := f.Verify()
-	if diff := cmp.Diff(map[State]int{InDoubt: 2*last + 2}, count); diff != "" || err != nil {
-		t.Errorf("%v: -want +got\n%s", err, diff)
-	}
-	f.Close()
+	holds(t, copied, map[State]int{InDoubt: 2*last + 2})
 	l = open(t, copied)
 	for n := range last {
 		if got := states(t, l, n, "a@x", "b@x"); got[0] != "in-doubt" || got[1] != "in-doubt" {
@@ -114,15 +106,7 @@ func TestCommitCutShort(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	f, err := OpenFile(copied)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	found, err := f.Verify()
-	if diff := cmp.Diff(map[State]int{InDoubt: count}, found); diff != "" || err != nil {
-		t.Errorf("%v: -want +got\n%s", err, diff)
-	}
+	holds(t, copied, map[State]int{InDoubt: count})
 }
 
 // TestTornSlotIsLeftOut damages the newest slot, as a write that a power cut has torn.

@@ -53,6 +53,20 @@ func states(t *testing.T, l *Ledger, n int, mailboxes ...string) (all []string) 
 	return all
 }
 
+// holds wants a sound ledger at path, of no running daemon, with so many records in each state.
+func holds(t *testing.T, path string, want map[State]int) {
+	t.Helper()
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := f.Verify()
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v: -want +got\n%s", err, diff)
+	}
+}
+
 func TestOutcomesAreKnownAtOnceAndAfterRestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l.db")
 	l := open(t, path)
@@ -392,15 +406,7 @@ func TestSnapshotAndVerify(t *testing.T) {
 	if err := errors.Join(l.Snapshot(out), out.Close()); err != nil {
 		t.Fatal(err)
 	}
-	f, err := OpenFile(copied)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	count, err := f.Verify()
-	if diff := cmp.Diff(map[State]int{Delivered: 50, InDoubt: 50}, count); diff != "" || err != nil {
-		t.Errorf("%v: -want +got\n%s", err, diff)
-	}
+	holds(t, copied, map[State]int{Delivered: 50, InDoubt: 50})
 }
 
 // TestKilledWhileWriting runs a writer in a process of its own and kills it at random moments: whatever
